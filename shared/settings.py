@@ -1,0 +1,42 @@
+"""Settings that every service has. All come from the environment, are read once at start and passed on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import AliasChoices, Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class ServiceSettings(BaseSettings):
+    """What any service needs to start; a service adds its own in `services/<name>/settings.py`."""
+
+    model_config = SettingsConfigDict(env_prefix="FAULTLINE_", extra="ignore", populate_by_name=True)
+
+    kafka_bootstrap_servers: str = Field(
+        "127.0.0.1:9092", validation_alias=AliasChoices("KAFKA_BOOTSTRAP_SERVERS", "kafka_bootstrap_servers")
+    )
+    kafka_security_protocol: str = Field("PLAINTEXT", description="PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL")
+    kafka_sasl_mechanism: str = "SCRAM-SHA-512"
+    kafka_sasl_username: str | None = None
+    kafka_sasl_password: str | None = None
+    kafka_ssl_cafile: Path | None = None
+    database_url: str = Field("", validation_alias=AliasChoices("DATABASE_URL", "database_url"))
+    database_pool_size: int = Field(8, ge=1, description="connections a process holds at most")
+
+    http_host: str = "127.0.0.1"
+    http_port: int = 0
+    http_body_bytes_max: int = Field(64 * 1024 * 1024, description="largest request body, after decompression")
+    instance: str = Field("", description="name of this copy; the service's name where empty")
+    operator_key: str | None = Field(None, description="a key with every scope, accepted by every service")
+    clock_file: Path | None = Field(None, description="moves of the local stack's clock; unset outside it")
+    log_level: str = "INFO"
+
+    partitions: int = Field(12, ge=1, description="partitions of every keyed topic; fixed for ever")
+    topic_replication: int = Field(1, ge=1)
+    shutdown_timeout_ms: int = Field(8_000, description="longest time a stop may take to drain")
+
+    intake_url: str = "http://127.0.0.1:8001"
+    arbitration_url: str = "http://127.0.0.1:8002"
+    penalties_url: str = "http://127.0.0.1:8003"
+    notify_url: str = "http://127.0.0.1:8004"
