@@ -16,7 +16,9 @@ class ServiceSettings(BaseSettings):
     kafka_bootstrap_servers: str = Field(
         "127.0.0.1:9092", validation_alias=AliasChoices("KAFKA_BOOTSTRAP_SERVERS", "kafka_bootstrap_servers")
     )
-    kafka_security_protocol: str = Field("PLAINTEXT", description="PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL")
+    kafka_security_protocol: str = Field(
+        "PLAINTEXT", description="PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL"
+    )
     kafka_sasl_mechanism: str = "SCRAM-SHA-512"
     kafka_sasl_username: str | None = None
     kafka_sasl_password: str | None = None
@@ -26,7 +28,9 @@ class ServiceSettings(BaseSettings):
 
     http_host: str = "127.0.0.1"
     http_port: int = 0
-    http_body_bytes_max: int = Field(64 * 1024 * 1024, description="largest request body, after decompression")
+    http_body_bytes_max: int = Field(
+        64 * 1024 * 1024, description="largest request body, after decompression"
+    )
     instance: str = Field("", description="name of this copy; the service's name where empty")
     operator_key: str | None = Field(None, description="a key with every scope, accepted by every service")
     clock_file: Path | None = Field(None, description="moves of the local stack's clock; unset outside it")
@@ -40,3 +44,8 @@ class ServiceSettings(BaseSettings):
     arbitration_url: str = "http://127.0.0.1:8002"
     penalties_url: str = "http://127.0.0.1:8003"
     notify_url: str = "http://127.0.0.1:8004"
+    peer_timeout_ms: int = Field(10_000, ge=1, description="longest wait for another service's answer")
+    peer_connect_timeout_ms: int = Field(
+        2_000, ge=1, description="longest wait for a connection to another service"
+    )
+    peer_connections_max: int = Field(32, ge=1, description="connections held to one other service at most")

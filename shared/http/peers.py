@@ -1,0 +1,90 @@
+"""Calls from one service to another, over HTTP with a key, with time-outs and with errors that say which peer failed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Any, Self
+
+import httpx
+
+from shared.errors import FaultlineError
+from shared.settings import ServiceSettings
+
+
+class PeerError(FaultlineError):
+    """A peer that could not be reached, or that answered with an error. `status` is None where there was no answer."""
+
+    def __init__(self, happened: str, *, cause: str, remedy: str, status: int | None = None) -> None:
+        super().__init__(happened, cause=cause, remedy=remedy)
+        self.status = status
+
+
+class Peer:
+    """A service's client for one other service. Use it as an async context manager, or `close` it."""
+
+    def __init__(self, name: str, url: str, key: str | None, settings: ServiceSettings) -> None:
+        headers = {"Authorization": f"Bearer {key}"} if key else {}
+        timeout = httpx.Timeout(
+            settings.peer_timeout_ms / 1000, connect=settings.peer_connect_timeout_ms / 1000
+        )
+        limits = httpx.Limits(max_connections=settings.peer_connections_max, keepalive_expiry=15.0)
+        self.name = name
+        # Peers stand beside each other: a proxy of the environment is meant for the outside.
+        self.http = httpx.AsyncClient(
+            base_url=url, headers=headers, timeout=timeout, limits=limits, trust_env=False
+        )
+
+    async def get(self, path: str, params: Mapping[str, Any] | None = None) -> Any:
+        """The JSON document at `path`. Members of `params` that are None are left out. Raises PeerError."""
+        return await self.call("GET", path, params=params)
+
+    async def call(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, Any] | None = None,
+        body: Any = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Any:
+        """Call `path` with `body` as JSON and return the decoded answer (None where it has no content). Raises PeerError."""
+        given = {name: value for name, value in (params or {}).items() if value is not None}
+        try:
+            answer = await self.http.request(
+                method, path, params=given, json=body, headers=dict(headers or {})
+            )
+        except httpx.TransportError as error:
+            raise PeerError(
+                f"{self.name} did not answer {method} {path} ({type(error).__name__}).",
+                cause=f"it is not running at {self.http.base_url}, or is overloaded.",
+                remedy=f"look at its /readyz and at FAULTLINE_{self.name.upper()}_URL.",
+            ) from error
+        if answer.is_error:
+            raise PeerError(
+                f"{self.name} answered {answer.status_code} to {method} {path}.",
+                cause=_detail(answer),
+                remedy="correct the request, or see the log of that service under the same request id.",
+                status=answer.status_code,
+            )
+        return answer.json() if answer.content else None
+
+    async def close(self) -> None:
+        """Give the connections back."""
+        await self.http.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+
+def _detail(answer: httpx.Response) -> str:
+    try:
+        body = answer.json()
+    except ValueError:
+        return "it gave no reason."
+    return str(body.get("detail", "it gave no reason.")) if isinstance(body, dict) else "it gave no reason."
