@@ -1,0 +1,428 @@
+"""A consumer whose offsets live in the service's own database, in the transaction that stores what was consumed.
+
+Kafka's group protocol only says who owns which partitions. The topics of a runner are co-partitioned (same key,
+partitioner and count) and a partition number is owned as a whole, over all of them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import structlog
+from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
+from aiokafka.coordinator.assignors.range import RangePartitionAssignor
+from aiokafka.errors import IllegalStateError, KafkaError, NoOffsetForPartitionError, OffsetOutOfRangeError
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from shared.bus import positions as stored
+from shared.bus.connection import cluster_id, kafka_options
+from shared.bus.positions import Fenced
+from shared.bus.records import Record
+from shared.errors import StoppedConsumer
+from shared.settings import ServiceSettings
+
+Fetched = dict[TopicPartition, list[Record]]
+
+log = structlog.get_logger(__name__)
+
+TRANSIENT = (KafkaError, DBAPIError, PoolTimeoutError, OSError, TimeoutError)
+"""What goes by itself: broker or database away. The work is tried again until it succeeds."""
+
+
+class BatchHandler(Protocol):
+    """What a service does with records."""
+
+    async def handle(self, connection: AsyncConnection, records: Sequence[Record]) -> None:
+        """Store the effects of `records` in the transaction that also stores their offsets.
+
+        Records of one partition number come in their topics' order. May be called again with the same records after a
+        rollback. Bad records are given to `record_dead_letters`, never raised.
+        """
+
+    def committed(self) -> None:
+        """Called after each commit, to wake whatever waits for what was stored."""
+
+
+@dataclass(slots=True)
+class Assignment:
+    """The partitions held between two rebalances."""
+
+    epochs: dict[int, int]
+    positions: dict[TopicPartition, int]
+    ended: asyncio.Event = field(default_factory=asyncio.Event)
+    writing: int = 0
+    quiet: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+@dataclass(frozen=True, slots=True)
+class RunnerLimits:
+    """Limits of a runner; times in milliseconds."""
+
+    lanes: int = 2
+    batch_records_max: int = 5_000
+    fetch_wait_ms: int = 250
+    fetch_partition_bytes_max: int = 4 * 1024 * 1024
+    session_timeout_ms: int = 10_000
+    heartbeat_ms: int = 3_000
+    rebalance_timeout_ms: int = 30_000
+    retry_wait_ms: int = 200
+    retry_wait_ms_max: int = 5_000
+    commit_interval_ms: int = 5_000
+
+
+class ConsumerRunner:
+    """Consumes co-partitioned `topics` and hands batches to `handler`, exactly once in the database's eyes.
+
+    Several lanes work at once, each on its own partition numbers, so that one fetches while another commits.
+    """
+
+    def __init__(
+        self,
+        settings: ServiceSettings,
+        engine: AsyncEngine,
+        *,
+        topics: Sequence[str],
+        group: str,
+        handler: BatchHandler,
+        limits: RunnerLimits | None = None,
+    ) -> None:
+        self._settings = settings
+        self._engine = engine
+        self._topics = tuple(topics)
+        self._group = group
+        self._handler = handler
+        self._limits = limits or RunnerLimits()
+        self._consumer: AIOKafkaConsumer | None = None
+        self._assignment: Assignment | None = None
+        self._assigned = asyncio.Event()
+        self._claim_wanted = asyncio.Event()
+        self._stopping = asyncio.Event()
+        self.failure: StoppedConsumer | None = None
+        """Why the runner has stopped for good; a person has to act."""
+        self.trouble: str | None = "starting"
+        """What it is waiting for at present, None while it works."""
+
+    # -- life ---------------------------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Consume until `stop`. A broker or database that is away is waited for; a StoppedConsumer ends it."""
+        wait_ms = self._limits.retry_wait_ms
+        while not self._stopping.is_set():
+            started_s = time.monotonic()
+            try:
+                await self._session()
+            except StoppedConsumer as failure:
+                self.failure, self.trouble = failure, str(failure)
+                log.error("consumer stopped", group=self._group, error=str(failure))
+                return
+            except TRANSIENT as error:
+                self.trouble = f"{type(error).__name__}: {error}"
+                log.warning("consumer restarts", group=self._group, error=self.trouble)
+                if time.monotonic() - started_s > 30:
+                    wait_ms = self._limits.retry_wait_ms
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._stopping.wait(), wait_ms / 1000)
+                wait_ms = min(wait_ms * 2, self._limits.retry_wait_ms_max)
+
+    def stop(self) -> None:
+        """Finish the batches in hand and give the partitions up; `run` then returns."""
+        self._stopping.set()
+
+    async def _session(self) -> None:
+        limits = self._limits
+        consumer = AIOKafkaConsumer(
+            **kafka_options(self._settings),
+            group_id=self._group,
+            enable_auto_commit=False,
+            auto_offset_reset="none",
+            partition_assignment_strategy=[RangePartitionAssignor],
+            session_timeout_ms=limits.session_timeout_ms,
+            heartbeat_interval_ms=limits.heartbeat_ms,
+            rebalance_timeout_ms=limits.rebalance_timeout_ms,
+            max_poll_interval_ms=max(300_000, limits.rebalance_timeout_ms),
+            max_partition_fetch_bytes=limits.fetch_partition_bytes_max,
+            fetch_max_wait_ms=limits.fetch_wait_ms,
+        )
+        self._assignment = None
+        self._assigned.clear()
+        self._claim_wanted.clear()
+        await consumer.start()
+        self._consumer = consumer
+        tasks: list[asyncio.Task[object]] = []
+        try:
+            await self._check_broker()
+            consumer.subscribe(self._topics, listener=_Listener(self))
+            tasks = [asyncio.create_task(self._claims()), asyncio.create_task(self._report_positions())]
+            tasks += [asyncio.create_task(self._lane(i)) for i in range(limits.lanes)]
+            stopping = asyncio.create_task(self._stopping.wait())
+            tasks.append(stopping)
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+        finally:
+            await self._release()
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await consumer.stop()
+            self._consumer = None
+
+    async def _check_broker(self) -> None:
+        """Refuse a broker other than the one that the stored offsets belong to."""
+        present = await cluster_id(self._settings)
+        async with self._engine.begin() as connection:
+            known = await stored.bind_broker(connection, self._group, present, self._topics)
+        if known != present:
+            raise StoppedConsumer(
+                f"The broker's cluster id is {present}, but the stored offsets of {self._group} belong to {known}.",
+                cause="KAFKA_BOOTSTRAP_SERVERS points to another cluster, or the broker's data was wiped.",
+                remedy="point to the old cluster; or, where its data is gone for good, delete the group's rows in "
+                "broker_identity and partition_positions to begin anew with the new one.",
+            )
+
+    # -- assignment ---------------------------------------------------------------------------------------------
+
+    async def _claims(self) -> None:
+        """Turn what the group assigned into an Assignment: raise the epochs, load the positions, seek."""
+        while True:
+            await self._claim_wanted.wait()
+            self._claim_wanted.clear()
+            try:
+                await self._claim()
+            except (IllegalStateError, Fenced):
+                continue  # a further rebalance came in between; its own claim follows
+
+    async def _claim(self) -> None:
+        assert self._consumer is not None
+        consumer = self._consumer
+        held = set(consumer.assignment())
+        numbers = sorted({tp.partition for tp in held})
+        incomplete = [n for n in numbers if any(TopicPartition(t, n) not in held for t in self._topics)]
+        if incomplete:
+            raise StoppedConsumer(
+                f"Partitions {incomplete} are not assigned over all of {', '.join(self._topics)}.",
+                cause="the topics differ in their number of partitions.",
+                remedy="create them with one partition count; it is fixed for ever.",
+            )
+        first = await consumer.beginning_offsets(list(held)) if held else {}
+        last = await consumer.end_offsets(list(held)) if held else {}
+        starts = {n: [first[TopicPartition(t, n)] for t in self._topics] for n in numbers}
+        async with self._engine.begin() as connection:
+            claimed = await stored.claim(
+                connection, self._group, self._settings.instance or self._group, starts
+            )
+        positions = {
+            TopicPartition(topic, n): offset
+            for n, (_, offsets) in claimed.items()
+            for topic, offset in zip(self._topics, offsets, strict=True)
+        }
+        self._check_range(positions, first, last)
+        for tp, offset in positions.items():
+            consumer.seek(tp, offset)
+        self._assignment = Assignment({n: epoch for n, (epoch, _) in claimed.items()}, positions)
+        self._assignment.quiet.set()
+        self._assigned.set()
+        self.trouble = None
+        log.info("partitions assigned", group=self._group, partitions=numbers)
+
+    def _check_range(
+        self,
+        positions: Mapping[TopicPartition, int],
+        first: Mapping[TopicPartition, int],
+        last: Mapping[TopicPartition, int],
+    ) -> None:
+        for tp, offset in positions.items():
+            if not first[tp] <= offset <= last[tp]:
+                raise StoppedConsumer(
+                    f"{self._group} stands at offset {offset} of {tp.topic}/{tp.partition}, but the broker has "
+                    f"{first[tp]} to {last[tp]}.",
+                    cause="retention removed records before they were consumed, or the broker lost data.",
+                    remedy="restore the broker's log; or accept the gap by setting the position in "
+                    "partition_positions by hand, and replay what the publishers still have.",
+                )
+
+    async def _release(self) -> None:
+        """End the present assignment and wait until what is being written is committed or rolled back."""
+        assignment = self._assignment
+        if assignment is None:
+            return
+        assignment.ended.set()
+        self._assigned.clear()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(assignment.quiet.wait(), self._limits.rebalance_timeout_ms / 2000)
+
+    # -- work ---------------------------------------------------------------------------------------------------
+
+    def lane_partitions(self, lane: int) -> list[int]:
+        """The partition numbers that lane `lane` works on at present, ascending; empty between assignments."""
+        if self._assignment is None or self._assignment.ended.is_set():
+            return []
+        return [n for i, n in enumerate(sorted(self._assignment.epochs)) if i % self._limits.lanes == lane]
+
+    async def wait_assigned(self) -> Assignment:
+        """Return the present assignment, waiting for one where there is none."""
+        while True:
+            await self._assigned.wait()
+            if self._assignment is not None and not self._assignment.ended.is_set():
+                return self._assignment
+            await asyncio.sleep(0)
+
+    @asynccontextmanager
+    async def fenced(
+        self, partitions: Sequence[int]
+    ) -> AsyncIterator[tuple[AsyncConnection, dict[int, list[int]]]]:
+        """A transaction that may write for `partitions`, and their stored positions; Fenced where they are lost."""
+        assignment = self._assignment
+        if assignment is None or assignment.ended.is_set():
+            raise Fenced(partitions)
+        assignment.writing += 1
+        assignment.quiet.clear()
+        try:
+            async with self._engine.begin() as connection:
+                epochs = {n: assignment.epochs[n] for n in partitions}
+                yield connection, await stored.lock(connection, self._group, epochs)
+        finally:
+            assignment.writing -= 1
+            if assignment.writing == 0:
+                assignment.quiet.set()
+
+    async def _lane(self, lane: int) -> None:
+        while True:
+            assignment = await self.wait_assigned()
+            numbers = self.lane_partitions(lane)
+            if not numbers:
+                await assignment.ended.wait()
+                continue
+            tps = [TopicPartition(topic, n) for n in numbers for topic in self._topics]
+            fetched = await self._fetch(tps, assignment)
+            if fetched and not assignment.ended.is_set():
+                await self._deliver(assignment, fetched)
+
+    async def _fetch(self, tps: Sequence[TopicPartition], assignment: Assignment) -> Fetched:
+        assert self._consumer is not None
+        try:
+            fetched: Fetched = await self._consumer.getmany(
+                *tps, timeout_ms=self._limits.fetch_wait_ms, max_records=self._limits.batch_records_max
+            )
+        except (NoOffsetForPartitionError, OffsetOutOfRangeError):
+            # Either left over from before the seek, or retention has overtaken us: the offsets decide which.
+            first = await self._consumer.beginning_offsets(list(tps))
+            last = await self._consumer.end_offsets(list(tps))
+            self._check_range({tp: assignment.positions[tp] for tp in tps}, first, last)
+            for tp in tps:
+                self._consumer.seek(tp, assignment.positions[tp])
+            return {}
+        except IllegalStateError:
+            await asyncio.sleep(0)  # the partitions were revoked while we asked for them
+            return {}
+        return fetched
+
+    async def _deliver(self, assignment: Assignment, fetched: Fetched) -> None:
+        """Hand over what was fetched until it is stored; give it up only when the partitions are lost."""
+        wait_ms = self._limits.retry_wait_ms
+        while not assignment.ended.is_set():
+            try:
+                await self._store(assignment, fetched)
+            except Fenced:
+                await self.lost(assignment)
+                return
+            except TRANSIENT as error:
+                self.trouble = f"{type(error).__name__}: {error}"
+                log.warning("batch is tried again", group=self._group, error=self.trouble)
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(assignment.ended.wait(), wait_ms / 1000)
+                wait_ms = min(wait_ms * 2, self._limits.retry_wait_ms_max)
+            else:
+                self.trouble = None
+                return
+
+    async def _store(self, assignment: Assignment, fetched: Fetched) -> None:
+        numbers = sorted({tp.partition for tp in fetched})
+        column = {topic: i for i, topic in enumerate(self._topics)}
+        async with self.fenced(numbers) as (connection, positions):
+            fresh: list[Record] = []
+            for tp in sorted(fetched):
+                # An attempt whose commit was not answered may have succeeded: the stored position knows.
+                known = positions[tp.partition][column[tp.topic]]
+                group = fetched[tp]
+                fresh += group if group[0].offset >= known else [r for r in group if r.offset >= known]
+                positions[tp.partition][column[tp.topic]] = max(known, group[-1].offset + 1)
+            if fresh:
+                await self._handler.handle(connection, fresh)
+                await stored.advance(connection, self._group, positions)
+        for number, offsets in positions.items():
+            for topic, offset in zip(self._topics, offsets, strict=True):
+                assignment.positions[TopicPartition(topic, number)] = offset
+        self._handler.committed()
+
+    async def lost(self, assignment: Assignment) -> None:
+        """Give up an assignment whose epoch another worker has raised.
+
+        That worker may itself have been too late. Where the group still counts this one as the owner, which only the
+        broker can say, the partitions are claimed once more; otherwise the next rebalance brings an assignment.
+        """
+        log.warning("partitions lost", group=self._group)
+        assignment.ended.set()
+        self._assigned.clear()
+        if self._consumer is None:
+            return
+        with contextlib.suppress(KafkaError, IllegalStateError):
+            await self._consumer.commit(dict(assignment.positions))
+            self._claim_wanted.set()
+
+    # -- what others ask ----------------------------------------------------------------------------------------
+
+    async def high_watermarks(self, partitions: Sequence[int]) -> dict[TopicPartition, int]:
+        """The ends of all topics' logs for `partitions`, asked of the broker now."""
+        assert self._consumer is not None
+        tps = [TopicPartition(topic, n) for n in partitions for topic in self._topics]
+        ends: dict[TopicPartition, int] = await self._consumer.end_offsets(tps)
+        return ends
+
+    def position(self, tp: TopicPartition) -> int:
+        """The next offset that is not stored yet; -1 for a partition that is not ours."""
+        return self._assignment.positions.get(tp, -1) if self._assignment else -1
+
+    def lag(self) -> dict[TopicPartition, int]:
+        """Records behind the last known end, for each partition held."""
+        if self._assignment is None or self._consumer is None:
+            return {}
+        ends = {
+            tp: self._consumer.highwater(tp)
+            for tp in self._assignment.positions
+            if tp in self._consumer.assignment()
+        }
+        return {
+            tp: max(0, end - self._assignment.positions[tp]) for tp, end in ends.items() if end is not None
+        }
+
+    async def _report_positions(self) -> None:
+        """Tell Kafka the positions now and then, for lag tools only; nothing is ever read back."""
+        while True:
+            await asyncio.sleep(self._limits.commit_interval_ms / 1000)
+            assignment = self._assignment
+            if assignment is None or assignment.ended.is_set() or self._consumer is None:
+                continue
+            with contextlib.suppress(KafkaError, IllegalStateError):
+                await self._consumer.commit(dict(assignment.positions))
+
+
+class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]
+    """Only passes word on: aiokafka swallows what a listener raises, so the runner's own loop does the work."""
+
+    def __init__(self, runner: ConsumerRunner) -> None:
+        self._runner = runner
+
+    async def on_partitions_revoked(self, revoked: Sequence[TopicPartition]) -> None:
+        await self._runner._release()
+
+    async def on_partitions_assigned(self, assigned: Sequence[TopicPartition]) -> None:
+        self._runner._claim_wanted.set()

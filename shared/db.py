@@ -1,0 +1,59 @@
+"""The database of a service: its engine and its migrations. Every service has a role and a schema of its own name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from alembic import command, context
+from alembic.config import Config
+from sqlalchemy import Connection, MetaData, make_url, text
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from shared.settings import ServiceSettings
+
+_MIGRATION_LOCK = 7_216_501_944
+_SERVICES = Path(__file__).resolve().parent.parent / "services"
+_IDLE_IN_TRANSACTION_TIMEOUT_MS = 15_000
+"""A frozen process must not keep its rows locked: the server ends its transaction, and with it the locks."""
+
+
+def create_engine(settings: ServiceSettings) -> AsyncEngine:
+    """An engine for `settings.database_url`; connects on first use, never at creation."""
+    url = make_url(settings.database_url).set(drivername="postgresql+asyncpg")
+    return create_async_engine(
+        url,
+        pool_size=settings.database_pool_size,
+        max_overflow=0,
+        pool_timeout=30,
+        connect_args={
+            "timeout": 10,
+            "server_settings": {
+                "application_name": settings.instance or "faultline",
+                "idle_in_transaction_session_timeout": str(_IDLE_IN_TRANSACTION_TIMEOUT_MS),
+                "timezone": "UTC",
+                "jit": "off",
+            },
+        },
+    )
+
+
+async def migrate(engine: AsyncEngine, service: str) -> None:
+    """Bring the schema of `service` to the newest revision. Copies that start together wait for one another."""
+    async with engine.begin() as connection:
+        await connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK})
+        await connection.run_sync(_upgrade, service)
+
+
+def _upgrade(connection: Connection, service: str) -> None:
+    config = Config()
+    config.set_main_option("script_location", str(_SERVICES / service / "migrations"))
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
+
+
+def run_migrations(metadata: MetaData | None = None) -> None:
+    """What a service's `migrations/env.py` calls: run inside the connection that `migrate` holds."""
+    connection = context.config.attributes["connection"]
+    context.configure(connection=connection, target_metadata=metadata, version_table="schema_revision")
+    with context.begin_transaction():
+        context.run_migrations()
