@@ -115,6 +115,8 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     credit: Account
     amount_fen: int
     reverses: str | None = None
+    belongs_to: str | None = None
+    """The month of `posted_at`, where that period was closed and the entry stands in a later one."""
 
 
 class NoticeData(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
