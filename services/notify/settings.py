@@ -1,0 +1,36 @@
+"""Settings of notify; the common ones are in `shared.settings`."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from shared.settings import ServiceSettings
+
+
+class NotifySettings(ServiceSettings):
+    """What notify can be told. Names in the environment are these with the prefix FAULTLINE_."""
+
+    appeal_days: int = Field(
+        7, ge=0, description="days to appeal after the day of the notice; assumed (rules.md §7)"
+    )
+    time_zone: str = Field("Asia/Shanghai", description="the networks' zone; days end at its midnight")
+    notice_language: Literal["zh", "en"] = Field(
+        "zh", description="language of a site that is not registered"
+    )
+    notice_evidence_max: int = Field(
+        20, ge=1, description="pieces of evidence a notice lists; the rest is counted"
+    )
+    notice_slice: int = Field(100, ge=1, description="notices rendered before the event loop gets its turn")
+    batch_records_max: int = Field(2_000, ge=1, description="records a transaction takes at most")
+    outbox_poll_ms: int = Field(200, ge=10, description="longest wait before the outbox is looked at")
+    stream_poll_ms: int = Field(200, ge=10, description="how often the streams look for news")
+    stream_page_rows: int = Field(500, ge=1, description="notices the streams read at once")
+    stream_queue_max: int = Field(
+        1_000, ge=1, description="notices a slow stream may be behind before it is ended"
+    )
+    stream_subscribers_max: int = Field(
+        1_000, ge=1, description="streams open at once; more are answered 503"
+    )
+    stream_keepalive_s: float = Field(15.0, gt=0, description="silence after which a stream sends a comment")
