@@ -59,13 +59,10 @@ class KeyRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return self.revoked_at is None and (self.expires_at is None or now < self.expires_at)
 
 
-ExemptionGround = str
-
-
 class Exemption(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """`data` of `exemption.declared`: delay in these days on links of these sites or this region is excused.
+    """An exemption of many: delay in these days on links of these sites or this region is excused (rules.md §4).
 
-    `from_` and `to` are days in the network's time zone, both included (rules.md §4, exemption of many).
+    `from_` and `to` are days in the network's time zone, both included. `province` and `city` given together mean both.
     """
 
     network: str
@@ -75,50 +72,33 @@ class Exemption(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     city: str | None = None
     from_: date = msgspec.field(name="from")
     to: date
-    ground: ExemptionGround
+    ground: str
     reason: str
     officer: str
+    declared_at: datetime
+    withdrawn_at: datetime | None = None
+
+    def covers(self, site: str, province: str | None, city: str | None) -> bool:
+        """Whether it names `site`, or the region in which the site lies."""
+        if self.sites is not None and site in self.sites:
+            return True
+        if self.province is None and self.city is None:
+            return False
+        return self.province in (None, province) and self.city in (None, city)
 
 
-class ExemptionWithdrawn(msgspec.Struct, frozen=True, kw_only=True):
-    """`data` of `exemption.withdrawn`."""
-
-    network: str
-    exemption_id: str
-
-
-class ExemptionDeclaredEvent(
-    msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="exemption.declared", omit_defaults=False
-):
-    """The record of a declared exemption on `registry.exemptions`, a CloudEvent."""
+class ExemptionEvent(msgspec.Struct, frozen=True, kw_only=True):
+    """A record of `registry.exemptions`: a CloudEvent with the whole exemption, so that a withdrawal still says of what."""
 
     specversion: str = "1.0"
     id: str
     source: str
+    type: Literal["exemption.declared", "exemption.withdrawn"]
     subject: str
+    """`{network}/{exemption_id}`, the record's key."""
     time: datetime
     data: Exemption
 
-
-class ExemptionWithdrawnEvent(
-    msgspec.Struct,
-    frozen=True,
-    kw_only=True,
-    tag_field="type",
-    tag="exemption.withdrawn",
-    omit_defaults=False,
-):
-    """The record of a withdrawn exemption on `registry.exemptions`, a CloudEvent."""
-
-    specversion: str = "1.0"
-    id: str
-    source: str
-    subject: str
-    time: datetime
-    data: ExemptionWithdrawn
-
-
-ExemptionEvent = ExemptionDeclaredEvent | ExemptionWithdrawnEvent
 
 T = TypeVar("T")
 Listener = Callable[[str, "T | None"], None]
@@ -142,12 +122,16 @@ class Registry(Generic[T]):
             self._records.pop(key, None)
         else:
             self._records[key] = record
-        for listener in self._listeners:
+        for listener in tuple(self._listeners):
             listener(key, record)
 
     def subscribe(self, listener: Listener[T]) -> None:
         """Have `listener(key, record)` called for each record from now on, None where it was taken away."""
         self._listeners.append(listener)
+
+    def unsubscribe(self, listener: Listener[T]) -> None:
+        """Call `listener` no more."""
+        self._listeners.remove(listener)
 
     def get(self, key: str) -> T | None:
         """The newest record of `key`, None where there is none."""
@@ -176,7 +160,7 @@ def key_registry() -> Registry[KeyRecord]:
 
 def exemption_registry() -> Registry[ExemptionEvent]:
     """An empty registry of `registry.exemptions`; its records are the events themselves."""
-    return Registry(ExemptionEvent)  # type: ignore[arg-type]  # a union is a type to msgspec, not to mypy
+    return Registry(ExemptionEvent)
 
 
 def is_network(text: str) -> bool:

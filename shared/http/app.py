@@ -7,7 +7,7 @@ import signal
 import socket
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from typing import Any, Literal
 
 import uvicorn
@@ -16,6 +16,7 @@ from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel
 
 from shared import log, metrics
+from shared.health import Check
 from shared.http import problems
 from shared.http.auth import KeyRing
 from shared.http.middleware import RequestMiddleware
@@ -24,16 +25,9 @@ from shared.settings import ServiceSettings
 READINESS_TIMEOUT_S = 3.0
 _KEEP_ALIVE_S = 30
 
+__all__ = ["Check", "Lifespan", "Readiness", "create_app", "request_stop", "serve"]
+
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
-
-
-@dataclass(frozen=True)
-class Check:
-    """The state of one dependency: `detail` says in a sentence what is wrong, `values` are its figures (lag in records)."""
-
-    ok: bool
-    detail: str = ""
-    values: Mapping[str, int | float] = field(default_factory=dict)
 
 
 Readiness = Callable[[], Awaitable[Mapping[str, Check]]]

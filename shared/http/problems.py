@@ -120,7 +120,8 @@ def _member_error(item: dict[str, Any]) -> tuple[str, str]:
     if item["type"] == "json_invalid":
         reason = item.get("ctx", {}).get("error", "")
         return "", f"is not valid JSON: {reason} at character {item['loc'][-1]}"
-    return pointer_of(item["loc"]), str(item["msg"])
+    reason = item.get("ctx", {}).get("error") if item["type"] == "value_error" else None
+    return pointer_of(item["loc"]), str(reason or item["msg"])
 
 
 async def _http(_request: Request, error: Exception) -> JSONResponse:

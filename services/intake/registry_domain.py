@@ -1,0 +1,88 @@
+"""What makes a registration right, beyond the form of its members. Pure: no I/O, no clock."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+
+import msgspec
+
+from shared.http.auth import Principal
+from shared.ids import stable_id
+from shared.registry import Exemption, ExemptionEvent, SiteRecord
+
+
+def site_key(network: str, site: str) -> str:
+    """The key of a site's record on `registry.sites`."""
+    return f"{network}/{site}"
+
+
+def exemption_key(network: str, exemption_id: str) -> str:
+    """The key of an exemption's record on `registry.exemptions`."""
+    return f"{network}/{exemption_id}"
+
+
+def parent_cycle(sites: Mapping[str, SiteRecord], changed: SiteRecord) -> list[str]:
+    """The circle of parents that `changed` would close, as site codes from itself to itself; empty where there is none.
+
+    A parent that is not registered yet ends the walk: registration may come in any order.
+    """
+    walked = [changed.site]
+    parent = changed.parent
+    while parent is not None:
+        walked.append(parent)
+        if parent == changed.site:
+            return walked
+        above = sites.get(site_key(changed.network, parent))
+        # A circle further up, made by two writers at once, is not this change's fault.
+        parent = above.parent if above is not None and above.parent not in walked[1:] else None
+    return []
+
+
+def same_site(one: SiteRecord, other: SiteRecord) -> bool:
+    """Whether two records differ in nothing but the time they were taken."""
+    return msgspec.structs.replace(one, recorded_at=other.recorded_at) == other
+
+
+def same_exemption(one: Exemption, other: Exemption) -> bool:
+    """Whether two exemptions differ in nothing but the time they were declared."""
+    return msgspec.structs.replace(one, declared_at=other.declared_at) == other
+
+
+def declared(exemption: Exemption, source: str) -> ExemptionEvent:
+    """The record that declares `exemption`, said by `source`."""
+    return _event("exemption.declared", exemption, source, exemption.declared_at)
+
+
+def withdrawn(exemption: Exemption, source: str, now: datetime) -> ExemptionEvent:
+    """The record that withdraws `exemption` at `now`."""
+    return _event("exemption.withdrawn", msgspec.structs.replace(exemption, withdrawn_at=now), source, now)
+
+
+def concerns(event: ExemptionEvent, reader: Principal, sites: Mapping[str, SiteRecord]) -> bool:
+    """Whether `reader` may see the exemption: a site sees those that name it or its region, others their networks'."""
+    exemption = event.data
+    if not reader.may_read_network(exemption.network):
+        return False
+    if reader.site is None:
+        return True
+    site = sites.get(site_key(exemption.network, reader.site))
+    return exemption.covers(reader.site, site.province if site else None, site.city if site else None)
+
+
+def repeated(items: Iterable[str]) -> list[str]:
+    """The items that occur more than once."""
+    seen: set[str] = set()
+    return [item for item in items if item in seen or seen.add(item)]  # type: ignore[func-returns-value]
+
+
+def _event(kind: str, exemption: Exemption, source: str, now: datetime) -> ExemptionEvent:
+    subject = exemption_key(exemption.network, exemption.exemption_id)
+    return ExemptionEvent(
+        id=str(stable_id(kind, subject, now.isoformat())),
+        source=source,
+        type=kind,  # type: ignore[arg-type]
+        subject=subject,
+        time=now,
+        data=exemption,
+    )
