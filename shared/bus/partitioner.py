@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from struct import unpack_from
 
 _M = 0x5BD1E995
 _SEED = 0x9747B28C
 _MASK = 0xFFFFFFFF
+_KEYS_REMEMBERED = 65_536
+"""A waybill's records come close together: most keys are asked for again soon."""
 
 
+@lru_cache(maxsize=_KEYS_REMEMBERED)
 def murmur2(key: bytes) -> int:
     """The 32-bit murmur2 hash of `key`, unsigned."""
     length = len(key)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import structlog
 from aiokafka import AIOKafkaProducer
@@ -18,6 +18,9 @@ from shared.settings import ServiceSettings
 log = structlog.get_logger(__name__)
 
 _DEAD = (OutOfOrderSequenceNumber, ProducerFenced)
+_SINGLY_MAX = 4
+"""So few records are handed over one by one: the client then packs those of many callers into one broker batch."""
+_STOP_TIMEOUT_S = 5.0
 
 
 class OutRecord(NamedTuple):
@@ -61,33 +64,56 @@ class Producer:
         records can be sent again (consumers know them by their ids).
         """
         client = await self._connected()
+        try:
+            results = await self._hand_over(client, records)
+        except KafkaError:
+            await self._retire_if_dead(client)
+            raise
+        failed = [result for result in results if isinstance(result, BaseException)]
+        if failed:
+            await self._retire_if_dead(client, failed)
+            raise failed[0]
+
+    async def ping(self) -> bool:
+        """Whether the broker answers now."""
+        try:
+            client = await self._connected()
+            return bool(await client.client.force_metadata_update())
+        except (KafkaError, OSError):
+            return False
+
+    async def close(self) -> None:
+        """Flush and disconnect; the next `send_all` connects anew. What a broker that is away has not taken is given up."""
+        client, self._client = self._client, None
+        if client is not None:
+            await _stop(client)
+
+    async def _hand_over(self, client: AIOKafkaProducer, records: Sequence[OutRecord]) -> list[object]:
+        counts = {topic: len(await client.partitions_for(topic)) for topic in {r.topic for r in records}}
         groups: dict[tuple[str, int], list[OutRecord]] = {}
         for record in records:
             number = record.partition
             if number is None:
-                number = await self._partition(client, record)
+                number = partition_of(record.key, counts[record.topic]) if record.key is not None else 0
             groups.setdefault((record.topic, number), []).append(record)
+        futures: list[asyncio.Future[Any]] = []
         try:
-            sent = [
-                await self._send_group(client, topic, number, group)
-                for (topic, number), group in groups.items()
-            ]
-            results = await asyncio.gather(*(f for futures in sent for f in futures), return_exceptions=True)
-        except _DEAD:
-            await self.close()
-            raise
-        failed = [r for r in results if isinstance(r, BaseException)]
-        if any(isinstance(error, _DEAD) for error in failed):
-            await self.close()
-        if failed:
-            raise failed[0]
+            for (topic, number), group in groups.items():
+                futures += await self._send_group(client, topic, number, group)
+            return await asyncio.gather(*futures, return_exceptions=True)
+        finally:
+            for future in futures:
+                # The caller may have given up: what becomes of the rest is nobody's error then.
+                future.add_done_callback(_take_note)
 
-    async def close(self) -> None:
-        """Flush and disconnect; the next `send_all` connects anew."""
-        client, self._client = self._client, None
-        if client is not None:
-            with contextlib.suppress(KafkaError, asyncio.TimeoutError):
-                await client.stop()
+    async def _retire_if_dead(self, client: AIOKafkaProducer, errors: Sequence[BaseException] = ()) -> None:
+        """Let go of a client that can never send again. It is dead where its sending task has ended."""
+        sender = client._sender.sender_task  # aiokafka has no public way to ask
+        dead = sender is None or sender.done() or any(isinstance(error, _DEAD) for error in errors)
+        if dead and self._client is client:
+            log.warning("producer_broken", remedy="none needed: a new one is built for the next records")
+            self._client = None
+            await _stop(client)
 
     async def _connected(self) -> AIOKafkaProducer:
         async with self._building:
@@ -101,15 +127,19 @@ class Producer:
                 self._client = client
             return self._client
 
-    async def _partition(self, client: AIOKafkaProducer, record: OutRecord) -> int:
-        count = len(await client.partitions_for(record.topic))
-        return partition_of(record.key, count) if record.key is not None else 0
-
     async def _send_group(
         self, client: AIOKafkaProducer, topic: str, number: int, group: Sequence[OutRecord]
-    ) -> list[asyncio.Future[object]]:
+    ) -> list[asyncio.Future[Any]]:
         """Pack `group` into as few broker batches as fit and hand them over; their futures end with the ack."""
-        futures: list[asyncio.Future[object]] = []
+        futures: list[asyncio.Future[Any]] = []
+        if len(group) <= _SINGLY_MAX:
+            for record in group:
+                futures.append(
+                    await client.send(
+                        topic, record.value, record.key, partition=number, headers=list(record.headers)
+                    )
+                )
+            return futures
         batch = client.create_batch()
         for record in group:
             taken = batch.append(
@@ -121,3 +151,17 @@ class Producer:
                 batch.append(key=record.key, value=record.value, timestamp=None, headers=list(record.headers))
         futures.append(await client.send_batch(batch, topic, partition=number))
         return futures
+
+
+async def _stop(client: AIOKafkaProducer) -> None:
+    try:
+        async with asyncio.timeout(_STOP_TIMEOUT_S):
+            with contextlib.suppress(KafkaError):
+                await client.stop()
+    except TimeoutError:
+        log.warning("producer_not_flushed", cause="the broker did not take what was left in time")
+
+
+def _take_note(future: asyncio.Future[Any]) -> None:
+    if not future.cancelled():
+        future.exception()
