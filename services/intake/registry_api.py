@@ -168,11 +168,13 @@ def _exemption_routes(routes: APIRouter, store: RegistryStore, clock: Clock) -> 
     ) -> dict[str, Any]:
         """The exemptions that concern the caller, withdrawn ones included, by network and id."""
         sites = store.registries.sites.records()
-        shown = (
-            (event.subject, event)
-            for event in exemptions
-            if network in (None, event.data.network) and domain.concerns(event, caller, sites)
-        )
+
+        def shows(exemption: Exemption) -> bool:
+            if network not in (None, exemption.network) or not caller.may_read_network(exemption.network):
+                return False
+            return caller.site is None or domain.concerns_site(exemption, caller.site, sites)
+
+        shown = ((event.subject, event) for event in exemptions if shows(event.data))
         return _page(shown, cursor, limit, _exemption_view)
 
 

@@ -7,7 +7,6 @@ from datetime import datetime
 
 import msgspec
 
-from shared.http.auth import Principal
 from shared.ids import stable_id
 from shared.registry import Exemption, ExemptionEvent, SiteRecord
 
@@ -59,15 +58,10 @@ def withdrawn(exemption: Exemption, source: str, now: datetime) -> ExemptionEven
     return _event("exemption.withdrawn", msgspec.structs.replace(exemption, withdrawn_at=now), source, now)
 
 
-def concerns(event: ExemptionEvent, reader: Principal, sites: Mapping[str, SiteRecord]) -> bool:
-    """Whether `reader` may see the exemption: a site sees those that name it or its region, others their networks'."""
-    exemption = event.data
-    if not reader.may_read_network(exemption.network):
-        return False
-    if reader.site is None:
-        return True
-    site = sites.get(site_key(exemption.network, reader.site))
-    return exemption.covers(reader.site, site.province if site else None, site.city if site else None)
+def concerns_site(exemption: Exemption, site: str, sites: Mapping[str, SiteRecord]) -> bool:
+    """Whether `exemption` names `site`, or the region that its record in `sites` gives."""
+    record = sites.get(site_key(exemption.network, site))
+    return exemption.covers(site, record.province if record else None, record.city if record else None)
 
 
 def repeated(items: Iterable[str]) -> list[str]:
