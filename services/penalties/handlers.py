@@ -6,7 +6,7 @@ beginning books the same entries. Only reading and writing is done for a batch a
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC
 
@@ -73,8 +73,10 @@ class Unfit(Exception):
 class VerdictHandler:
     """Books verdicts (`shared.bus.runner.BatchHandler`)."""
 
-    def __init__(self, clock: Clock, fuse: Fuse | None = None) -> None:
+    def __init__(self, clock: Clock, wake: Callable[[], None], fuse: Fuse | None = None) -> None:
+        """`wake` is called when postings may have been stored; `fuse` stops a bad deployment."""
         self._clock = clock
+        self._wake = wake
         self._fuse = fuse or Fuse()
 
     async def handle(self, connection: AsyncConnection, records: Sequence[Record]) -> None:
@@ -91,6 +93,13 @@ class VerdictHandler:
         await _queue(connection, batch.bookings)
         await record_dead_letters(connection, letters, self._clock.now())
         batch.count()
+
+    def committed(self, partitions: Sequence[int]) -> None:
+        """Postings may be there to be published."""
+        self._wake()
+
+    def assigned(self, partitions: Sequence[int]) -> None:
+        """Nothing is kept between batches, so nothing can be stale."""
 
     def _read(self, records: Sequence[Record]) -> tuple[list[Taken], list[DeadLetter]]:
         taken: list[Taken] = []

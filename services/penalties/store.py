@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any, NamedTuple
 
 from sqlalchemy import (
@@ -113,7 +112,7 @@ period_closes = Table(
 Key = tuple[str, str]
 """A waybill: (network, waybill)."""
 
-_CLOSING_LOCK = 5_031_774_208
+CLOSING_LOCK = 5_031_774_208
 """Advisory lock: every booking transaction shares it, a close takes it alone."""
 
 
@@ -188,7 +187,7 @@ async def load(connection: AsyncConnection, keys: Collection[Key]) -> dict[Key, 
 
 async def closes(connection: AsyncConnection) -> dict[str, list[Close]]:
     """The closed periods by network, none of which can be added until this transaction ends."""
-    await connection.execute(text("SELECT pg_advisory_xact_lock_shared(:key)"), {"key": _CLOSING_LOCK})
+    await connection.execute(text("SELECT pg_advisory_xact_lock_shared(:key)"), {"key": CLOSING_LOCK})
     by_network: dict[str, list[Close]] = {}
     for network, period, cut in await connection.execute(
         select(period_closes.c.network, period_closes.c.period, period_closes.c.cut)
@@ -196,11 +195,6 @@ async def closes(connection: AsyncConnection) -> dict[str, list[Close]]:
         close = Close(period, {int(partition): offset for partition, offset in cut.items()})
         by_network.setdefault(network, []).append(close)
     return by_network
-
-
-async def lock_for_closing(connection: AsyncConnection) -> None:
-    """Wait until no transaction is booking, and keep others from booking until this one ends."""
-    await connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _CLOSING_LOCK})
 
 
 async def save(connection: AsyncConnection, books: Mapping[Key, Book], bookings: Sequence[Booking]) -> None:
@@ -285,11 +279,3 @@ _SAVE_BALANCES = _turnover.on_conflict_do_update(
     index_elements=list(balances.primary_key),
     set_={name: balances.c[name] + _turnover.excluded[name] for name in ("debits_fen", "credits_fen")},
 )
-
-
-class Cut(NamedTuple):
-    """When and by whom a period was closed, and the cut."""
-
-    closed_at: datetime
-    closed_by: str
-    cut: Mapping[int, int]
