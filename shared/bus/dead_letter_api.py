@@ -14,8 +14,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from shared.bus.outbox import OutboxRelay, enqueue
 from shared.bus.tables import dead_letters
 from shared.clock import Clock
-from shared.http import Principal, Problem, require
+from shared.http.auth import Principal, require
 from shared.http.paging import LIMIT_DEFAULT, Cursor, Limit, decode, page_of
+from shared.http.problems import not_found
 
 
 def router(engine: AsyncEngine, relay: OutboxRelay, clock: Clock) -> APIRouter:
@@ -60,7 +61,7 @@ def router(engine: AsyncEngine, relay: OutboxRelay, clock: Clock) -> APIRouter:
             )
             row = found.one_or_none()
             if row is None:
-                raise Problem(404, "No such dead letter", f"There is no dead letter {letter_id}.")
+                raise not_found(f"dead letter {letter_id}")
             await enqueue(connection, row.topic, row.partition, [(row.key, row.value)])
         relay.wake()
         return _shown(row)

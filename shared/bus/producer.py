@@ -88,7 +88,7 @@ class Producer:
         if client is not None:
             await _stop(client)
 
-    async def _hand_over(self, client: AIOKafkaProducer, records: Sequence[OutRecord]) -> list[object]:
+    async def _hand_over(self, client: AIOKafkaProducer, records: Sequence[OutRecord]) -> list[Any]:
         counts = {topic: len(await client.partitions_for(topic)) for topic in {r.topic for r in records}}
         groups: dict[tuple[str, int], list[OutRecord]] = {}
         for record in records:

@@ -47,8 +47,11 @@ class BatchHandler(Protocol):
         rollback. Bad records are given to `record_dead_letters`, never raised.
         """
 
-    def committed(self) -> None:
-        """Called after each commit, to wake whatever waits for what was stored."""
+    def committed(self, partitions: Sequence[int]) -> None:
+        """Called after each commit, to wake whatever waits for what was stored for these partition numbers."""
+
+    def assigned(self, partitions: Sequence[int]) -> None:
+        """Called when these partition numbers, and no others, have become ours; other workers may have written."""
 
 
 @dataclass(slots=True)
@@ -229,6 +232,7 @@ class ConsumerRunner:
             consumer.seek(tp, offset)
         self._assignment = Assignment({n: epoch for n, (epoch, _) in claimed.items()}, positions)
         self._assignment.quiet.set()
+        self._handler.assigned(numbers)
         self._assigned.set()
         self.trouble = None
         log.info("partitions assigned", group=self._group, partitions=numbers)
@@ -361,7 +365,7 @@ class ConsumerRunner:
         for number, offsets in positions.items():
             for topic, offset in zip(self._topics, offsets, strict=True):
                 assignment.positions[TopicPartition(topic, number)] = offset
-        self._handler.committed()
+        self._handler.committed(numbers)
 
     async def lost(self, assignment: Assignment) -> None:
         """Give up an assignment whose epoch another worker has raised.

@@ -1,0 +1,155 @@
+"""A service that consumes: its parts, and how they start, fail and stop together."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from contextlib import asynccontextmanager
+
+from fastapi import APIRouter, FastAPI
+from sqlalchemy import text
+
+from shared import log
+from shared.bus import dead_letter_api
+from shared.bus.outbox import OutboxRelay
+from shared.bus.producer import Producer
+from shared.bus.runner import TRANSIENT, ConsumerRunner
+from shared.clock import Clock
+from shared.db import create_engine, migrate
+from shared.health import Check
+from shared.http.app import create_app, request_stop
+from shared.registries import Registries
+from shared.settings import ServiceSettings
+
+_RETRY_S = 1.0
+
+Task = Callable[[], Coroutine[object, object, None]]
+
+
+class ConsumingService:
+    """Database, broker, registries, outbox and one consumer, as every consuming service has them.
+
+    A service makes one, gives it a runner and what is to run beside it (`consume`), and serves `app(routers)`.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        settings: ServiceSettings,
+        *,
+        sites: bool = False,
+        exemptions: bool = False,
+        outbox_poll_ms: int = 1_000,
+    ) -> None:
+        self.name = name
+        self.settings = settings
+        self.clock = Clock(settings.clock_file)
+        self.engine = create_engine(settings)
+        self.registries = Registries(settings, self.clock, sites=sites, exemptions=exemptions)
+        self.producer = Producer(settings)
+        self.relay = OutboxRelay(self.engine, self.producer, poll_interval_ms=outbox_poll_ms)
+        self._runner: ConsumerRunner | None = None
+        self._prepare: Sequence[Task] = ()
+        self._beside: Sequence[Task] = ()
+        self._migrated = False
+        self._consuming = False
+
+    def consume(
+        self, runner: ConsumerRunner, *, prepare: Sequence[Task] = (), beside: Sequence[Task] = ()
+    ) -> None:
+        """Run `prepare` one after the other once database and registries are there, then `runner` with `beside`."""
+        self._runner = runner
+        self._prepare = prepare
+        self._beside = beside
+
+    def app(self, routers: Sequence[APIRouter]) -> FastAPI:
+        """The application with `routers` and the dead letters; its lifespan runs everything else."""
+        return create_app(
+            self.name,
+            settings=self.settings,
+            readiness=self._readiness,
+            routers=[*routers, dead_letter_api.router(self.engine, self.relay, self.clock)],
+            lifespan=self._lifespan,
+            keys=self.registries.ring,
+        )
+
+    async def _readiness(self) -> Mapping[str, Check]:
+        """Database, broker, the consumer with its lag in records, and the outbox."""
+        assert self._runner is not None
+        trouble = self._runner.trouble
+        return {
+            "database": await self._database(),
+            "broker": self.registries.check(),
+            "consumer": Check(trouble is None, trouble or "", {"lag": sum(self._runner.lag().values())}),
+            "outbox": Check(self.relay.trouble is None, self.relay.trouble or ""),
+        }
+
+    async def _database(self) -> Check:
+        try:
+            async with self.engine.connect() as connection:
+                await connection.execute(text("SELECT 1"))
+        except TRANSIENT as error:
+            wrong = f"The database does not answer ({type(error).__name__}): see that it runs, look at DATABASE_URL."
+            return Check(False, wrong)
+        return Check(self._migrated, "" if self._migrated else "The schema is being migrated.")
+
+    @asynccontextmanager
+    async def _lifespan(self, app: FastAPI) -> AsyncIterator[None]:
+        assert self._runner is not None
+        async with self.registries:
+            work = asyncio.create_task(self._work(app, self._runner), name=self.name)
+            try:
+                yield
+            finally:
+                self._runner.stop()
+                if not self._consuming:
+                    work.cancel()
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(self.settings.shutdown_timeout_ms / 1000):
+                        await asyncio.gather(work, return_exceptions=True)
+                await self.producer.close()
+                await self.engine.dispose()
+
+    async def _work(self, app: FastAPI, runner: ConsumerRunner) -> None:
+        """Consume until the runner stops; what runs beside it stops with it. A defect stops the service.
+
+        A consumer that stopped itself leaves the service up: `/readyz` says why, and people can still read.
+        """
+        tasks: list[asyncio.Task[None]] = []
+        try:
+            await self._patiently(lambda: migrate(self.engine, self.name))
+            self._migrated = True
+            await self.registries.wait_loaded()
+            for step in self._prepare:
+                await self._patiently(step)
+            tasks = [asyncio.create_task(task()) for task in (self.relay.run, *self._beside)]
+            for task in tasks:
+                # These never end by themselves: when one fails, consuming stops too.
+                task.add_done_callback(lambda _: runner.stop())
+            self._consuming = True
+            await runner.run()
+            if runner.failure is not None:
+                await app.state.stopping.wait()
+            for task in tasks:
+                if task.done():
+                    task.result()
+        except Exception as error:  # noqa: BLE001 - whatever ends the work must end the process, not leave a deaf one
+            log.get(__name__).error("service_failed", service=self.name, exc_info=error)
+            request_stop(app, error)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _patiently(self, step: Task) -> None:
+        """Do `step`, waiting for a database or broker that is away."""
+        while True:
+            try:
+                await step()
+            except TRANSIENT as error:
+                log.get(__name__).warning("start_waits", service=self.name, error=repr(error))
+                # The machine's time: a moved clock must not hurry a database.
+                await asyncio.sleep(_RETRY_S)
+            else:
+                return
