@@ -9,9 +9,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from typing import Protocol
 
 import structlog
@@ -23,7 +22,8 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from shared.bus import positions as stored
-from shared.bus.connection import cluster_id, kafka_options
+from shared.bus.assignment import Assignment, RunnerLimits, check_broker, check_range
+from shared.bus.connection import kafka_options
 from shared.bus.positions import Fenced
 from shared.bus.records import Record
 from shared.errors import StoppedConsumer
@@ -52,33 +52,6 @@ class BatchHandler(Protocol):
 
     def assigned(self, partitions: Sequence[int]) -> None:
         """Called when these partition numbers, and no others, have become ours; other workers may have written."""
-
-
-@dataclass(slots=True)
-class Assignment:
-    """The partitions held between two rebalances."""
-
-    epochs: dict[int, int]
-    positions: dict[TopicPartition, int]
-    ended: asyncio.Event = field(default_factory=asyncio.Event)
-    writing: int = 0
-    quiet: asyncio.Event = field(default_factory=asyncio.Event)
-
-
-@dataclass(frozen=True, slots=True)
-class RunnerLimits:
-    """Limits of a runner; times in milliseconds."""
-
-    lanes: int = 2
-    batch_records_max: int = 5_000
-    fetch_wait_ms: int = 250
-    fetch_partition_bytes_max: int = 4 * 1024 * 1024
-    session_timeout_ms: int = 10_000
-    heartbeat_ms: int = 3_000
-    rebalance_timeout_ms: int = 30_000
-    retry_wait_ms: int = 200
-    retry_wait_ms_max: int = 5_000
-    commit_interval_ms: int = 5_000
 
 
 class ConsumerRunner:
@@ -161,7 +134,7 @@ class ConsumerRunner:
         self._consumer = consumer
         tasks: list[asyncio.Task[object]] = []
         try:
-            await self._check_broker()
+            await check_broker(self._settings, self._engine, self._group, self._topics)
             consumer.subscribe(self._topics, listener=_Listener(self))
             tasks = [asyncio.create_task(self._claims()), asyncio.create_task(self._report_positions())]
             tasks += [asyncio.create_task(self._lane(i)) for i in range(limits.lanes)]
@@ -177,19 +150,6 @@ class ConsumerRunner:
             await asyncio.gather(*tasks, return_exceptions=True)
             await consumer.stop()
             self._consumer = None
-
-    async def _check_broker(self) -> None:
-        """Refuse a broker other than the one that the stored offsets belong to."""
-        present = await cluster_id(self._settings)
-        async with self._engine.begin() as connection:
-            known = await stored.bind_broker(connection, self._group, present, self._topics)
-        if known != present:
-            raise StoppedConsumer(
-                f"The broker's cluster id is {present}, but the stored offsets of {self._group} belong to {known}.",
-                cause="KAFKA_BOOTSTRAP_SERVERS points to another cluster, or the broker's data was wiped.",
-                remedy="point to the old cluster; or, where its data is gone for good, delete the group's rows in "
-                "broker_identity and partition_positions to begin anew with the new one.",
-            )
 
     # -- assignment ---------------------------------------------------------------------------------------------
 
@@ -227,7 +187,7 @@ class ConsumerRunner:
             for n, (_, offsets) in claimed.items()
             for topic, offset in zip(self._topics, offsets, strict=True)
         }
-        self._check_range(positions, first, last)
+        check_range(self._group, positions, first, last)
         for tp, offset in positions.items():
             consumer.seek(tp, offset)
         self._assignment = Assignment({n: epoch for n, (epoch, _) in claimed.items()}, positions)
@@ -236,22 +196,6 @@ class ConsumerRunner:
         self._assigned.set()
         self.trouble = None
         log.info("partitions assigned", group=self._group, partitions=numbers)
-
-    def _check_range(
-        self,
-        positions: Mapping[TopicPartition, int],
-        first: Mapping[TopicPartition, int],
-        last: Mapping[TopicPartition, int],
-    ) -> None:
-        for tp, offset in positions.items():
-            if not first[tp] <= offset <= last[tp]:
-                raise StoppedConsumer(
-                    f"{self._group} stands at offset {offset} of {tp.topic}/{tp.partition}, but the broker has "
-                    f"{first[tp]} to {last[tp]}.",
-                    cause="retention removed records before they were consumed, or the broker lost data.",
-                    remedy="restore the broker's log; or accept the gap by setting the position in "
-                    "partition_positions by hand, and replay what the publishers still have.",
-                )
 
     async def _release(self) -> None:
         """End the present assignment and wait until what is being written is committed or rolled back."""
@@ -320,7 +264,7 @@ class ConsumerRunner:
             # Either left over from before the seek, or retention has overtaken us: the offsets decide which.
             first = await self._consumer.beginning_offsets(list(tps))
             last = await self._consumer.end_offsets(list(tps))
-            self._check_range({tp: assignment.positions[tp] for tp in tps}, first, last)
+            check_range(self._group, {tp: assignment.positions[tp] for tp in tps}, first, last)
             for tp in tps:
                 self._consumer.seek(tp, assignment.positions[tp])
             return {}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import ModuleType
+
 from alembic.operations import Operations
 from sqlalchemy import (
     ARRAY,
@@ -76,7 +78,7 @@ dead_letters = Table(
 )
 
 
-def create_bus_tables(op: Operations) -> None:
+def create_bus_tables(op: Operations | ModuleType) -> None:
     """Create the bus's tables; called by a service's first migration."""
     bus_metadata.create_all(op.get_bind())
     op.execute(

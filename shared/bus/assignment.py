@@ -1,0 +1,76 @@
+"""What a consumer holds between two rebalances, its limits, and when it must not go on by itself."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from aiokafka import TopicPartition
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from shared.bus import positions as stored
+from shared.bus.connection import cluster_id
+from shared.errors import StoppedConsumer
+from shared.settings import ServiceSettings
+
+
+@dataclass(slots=True)
+class Assignment:
+    """The partitions held between two rebalances."""
+
+    epochs: dict[int, int]
+    positions: dict[TopicPartition, int]
+    ended: asyncio.Event = field(default_factory=asyncio.Event)
+    writing: int = 0
+    quiet: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+@dataclass(frozen=True, slots=True)
+class RunnerLimits:
+    """Limits of a runner; times in milliseconds."""
+
+    lanes: int = 2
+    batch_records_max: int = 5_000
+    fetch_wait_ms: int = 250
+    fetch_partition_bytes_max: int = 4 * 1024 * 1024
+    session_timeout_ms: int = 10_000
+    heartbeat_ms: int = 3_000
+    rebalance_timeout_ms: int = 30_000
+    retry_wait_ms: int = 200
+    retry_wait_ms_max: int = 5_000
+    commit_interval_ms: int = 5_000
+
+
+async def check_broker(
+    settings: ServiceSettings, engine: AsyncEngine, group: str, topics: Sequence[str]
+) -> None:
+    """Raise StoppedConsumer where the broker is another than the one that the stored offsets belong to."""
+    present = await cluster_id(settings)
+    async with engine.begin() as connection:
+        known = await stored.bind_broker(connection, group, present, topics)
+    if known != present:
+        raise StoppedConsumer(
+            f"The broker's cluster id is {present}, but the stored offsets of {group} belong to {known}.",
+            cause="KAFKA_BOOTSTRAP_SERVERS points to another cluster, or the broker's data was wiped.",
+            remedy="point to the old cluster; or, where its data is gone for good, delete the group's rows in "
+            "broker_identity and partition_positions to begin anew with the new one.",
+        )
+
+
+def check_range(
+    group: str,
+    positions: Mapping[TopicPartition, int],
+    first: Mapping[TopicPartition, int],
+    last: Mapping[TopicPartition, int],
+) -> None:
+    """Raise StoppedConsumer where a stored position lies outside of what the broker still has."""
+    for tp, offset in positions.items():
+        if not first[tp] <= offset <= last[tp]:
+            raise StoppedConsumer(
+                f"{group} stands at offset {offset} of {tp.topic}/{tp.partition}, but the broker has "
+                f"{first[tp]} to {last[tp]}.",
+                cause="retention removed records before they were consumed, or the broker lost data.",
+                remedy="restore the broker's log; or accept the gap by setting the position in "
+                "partition_positions by hand, and replay what the publishers still have.",
+            )
