@@ -6,6 +6,7 @@ beginning books the same entries. Only reading and writing is done for a batch a
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC
@@ -29,6 +30,7 @@ POSTINGS_TOPIC = "penalties.postings"
 VERDICT_TYPE = "verdict.issued"
 POSTING_TYPE = "posting.booked"
 SOURCE = "/services/penalties"
+_SLICE_VERDICTS = 500
 _HEADERS = (("content-type", b"application/cloudevents+json; charset=UTF-8"),)
 
 _logger = log.get(__name__)
@@ -81,14 +83,15 @@ class VerdictHandler:
 
     async def handle(self, connection: AsyncConnection, records: Sequence[Record]) -> None:
         """Book what `records` ask for and queue the postings. Raises StoppedConsumer where nothing can be read."""
-        taken, letters = self._read(records)
-        batch = Batch(
-            await store.load(connection, {one.key for one in taken}),
-            await store.closes(connection),
-        )
+        taken, letters = await self._read(records)
+        newest: dict[Key, int] = {}
         for one in taken:
+            newest[one.key] = max(one.verdict.version, newest.get(one.key, 0))
+        batch = Batch(await store.load(connection, newest), await store.closes(connection))
+        for number, one in enumerate(taken, 1):
             if batch.work(one) == "conflict":
                 letters.append(_conflict(one, batch.books[one.key]))
+            await _breathe(number)
         await store.save(connection, batch.changed, batch.bookings)
         await _queue(connection, batch.bookings)
         await record_dead_letters(connection, letters, self._clock.now())
@@ -101,10 +104,11 @@ class VerdictHandler:
     def assigned(self, partitions: Sequence[int]) -> None:
         """Nothing is kept between batches, so nothing can be stale."""
 
-    def _read(self, records: Sequence[Record]) -> tuple[list[Taken], list[DeadLetter]]:
+    async def _read(self, records: Sequence[Record]) -> tuple[list[Taken], list[DeadLetter]]:
         taken: list[Taken] = []
         letters: list[DeadLetter] = []
-        for record in records:
+        for number, record in enumerate(records, 1):
+            await _breathe(number)
             try:
                 taken.append(Taken(record, read(record)))
             except Unfit as unfit:
@@ -241,6 +245,12 @@ def posting(entry: Entry) -> tuple[bytes, bytes]:
         data=msgspec.Raw(_encode(entry)),
     )
     return subject.encode(), _encode(event)
+
+
+async def _breathe(number: int) -> None:
+    """Let heartbeats and requests in after every few verdicts: they share this event loop."""
+    if number % _SLICE_VERDICTS == 0:
+        await asyncio.sleep(0)
 
 
 async def _queue(connection: AsyncConnection, bookings: Sequence[Booking]) -> None:

@@ -5,7 +5,7 @@ Reads for the HTTP routes stand in `queries.py`.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -174,13 +174,17 @@ def entry_of(row: Any) -> Entry:
     )
 
 
-async def load(connection: AsyncConnection, keys: Collection[Key]) -> dict[Key, Book]:
-    """What is booked on the waybills `keys`; those of which the ledger knows nothing are left out."""
-    found = await connection.execute(_LOAD_VERDICTS, _key_arrays(keys))
+async def load(connection: AsyncConnection, newest: Mapping[Key, int]) -> dict[Key, Book]:
+    """What is booked on waybills; those of which the ledger knows nothing are left out.
+
+    `newest` gives each waybill the highest version to be worked through: where that is booked already, the entries are
+    not needed and not read.
+    """
+    found = await connection.execute(_LOAD_VERDICTS, _key_arrays(newest))
     books = {(n, w): Book(version, digest, count) for n, w, version, digest, count in found}
-    moved = [key for key, book in books.items() if book.count]
-    if moved:
-        for row in await connection.execute(_LOAD_ENTRIES, _key_arrays(moved)):
+    moving = [key for key, book in books.items() if book.count and newest[key] > book.version]
+    if moving:
+        for row in await connection.execute(_LOAD_ENTRIES, _key_arrays(moving)):
             books[row.network, row.waybill].entries.append(entry_of(row))
     return books
 
