@@ -151,11 +151,7 @@ def _within(who: Principal, asked: Filter) -> Filter:
 
 
 def _shown(listed: Listed) -> dict[str, Any]:
-    attempts = [
-        {"at": one.at, "outcome": one.outcome} | ({"detail": one.detail} if one.detail else {})
-        for one in listed.attempts
-    ]
-    return {**_members(listed.notice), "attempts": attempts}
+    return {**_members(listed.notice), "attempts": listed.attempts}
 
 
 def _members(notice: NoticeData) -> dict[str, Any]:

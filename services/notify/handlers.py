@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal
 from zoneinfo import ZoneInfo
 
@@ -116,14 +116,17 @@ class VerdictHandler:
             seen[subject], causes = advance(before, verdict, appeal_days=self._appeal_days, zone=self._zone)
             if verdict.findings or before.findings:
                 changed.add(subject)
-            new += [(record.partition, self._notice(cause, verdict, now)) for cause in causes]
+            for cause in causes:
+                # A microsecond apart, so that lists show the notices of one batch in the order of their versions.
+                created_at = now + timedelta(microseconds=len(new))
+                new.append((record.partition, self._notice(cause, verdict, created_at)))
             # Rendering is the only work here that takes long: heartbeats share this event loop.
             if len(new) - rendered >= self._slice:
                 rendered = len(new)
                 await asyncio.sleep(0)
         return new, changed
 
-    def _notice(self, cause: Cause, verdict: VerdictData, now: datetime) -> NoticeData:
+    def _notice(self, cause: Cause, verdict: VerdictData, created_at: datetime) -> NoticeData:
         language = self._language_of(verdict.network, cause.site)
         words = self._texts.render(cause, network=verdict.network, waybill=verdict.waybill, language=language)
         return NoticeData(
@@ -148,7 +151,7 @@ class VerdictHandler:
             title=words.title,
             body=words.body,
             due_at=cause.due_at,
-            created_at=now,
+            created_at=created_at,
         )
 
     def _conflict(self, record: Record, verdict: VerdictData) -> DeadLetter:

@@ -20,7 +20,6 @@ from sqlalchemy import (
     Integer,
     LargeBinary,
     MetaData,
-    SmallInteger,
     Table,
     Text,
     Uuid,
@@ -33,7 +32,7 @@ from sqlalchemy import (
     tuple_,
     update,
 )
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.types import UserDefinedType
 
@@ -79,6 +78,7 @@ notices = Table(
     Column("body", Text, nullable=False),
     Column("due_at", DateTime(timezone=True)),
     Column("created_at", DateTime(timezone=True), nullable=False),
+    Column("attempts", JSONB, nullable=False, comment="[{at, outcome, detail?}], oldest first"),
     Column("changed_xid", Xid8, nullable=False, server_default=func.pg_current_xact_id()),
     Index("notices_created", "created_at", "notice_id"),
     Index("notices_site", "network", "site", "created_at", "notice_id"),
@@ -87,33 +87,13 @@ notices = Table(
     comment="one row for each (occasion, finding, version, recipient, channel)",
 )
 
-notice_attempts = Table(
-    "notice_attempts",
-    metadata,
-    Column("notice_id", Uuid, primary_key=True),
-    Column("number", SmallInteger, primary_key=True),
-    Column("at", DateTime(timezone=True), nullable=False),
-    Column("outcome", Text, nullable=False),
-    Column("detail", Text),
-    comment="what was tried to deliver a notice, and what came of it",
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Attempt:
-    """One attempt to deliver a notice: `outcome` is `delivered` or `failed`."""
-
-    at: datetime
-    outcome: str
-    detail: str | None = None
-
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """A notice with its attempts, oldest first."""
+    """A notice with its attempts to deliver it, oldest first: `{at, outcome: delivered | failed, detail?}`."""
 
     notice: NoticeData
-    attempts: tuple[Attempt, ...]
+    attempts: list[dict[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,11 +128,13 @@ async def seen_of(connection: AsyncConnection, subjects: Iterable[str]) -> dict[
 async def save_seen(connection: AsyncConnection, seen: Mapping[str, Seen]) -> None:
     """Store what is told now; a stored higher version stays."""
     if seen:
-        rows = [
-            {"subject": s, "version": v.version, "digest": v.digest, "findings": _encoder.encode(v.findings)}
-            for s, v in seen.items()
-        ]
-        await connection.execute(_SAVE_SEEN, rows)
+        columns = {
+            "subject": list(seen),
+            "version": [one.version for one in seen.values()],
+            "digest": [one.digest for one in seen.values()],
+            "findings": [_encoder.encode(one.findings) for one in seen.values()],
+        }
+        await connection.execute(_SAVE_SEEN, columns)
 
 
 # -- notices ------------------------------------------------------------------------------------------------------
@@ -162,53 +144,43 @@ async def add_delivered(connection: AsyncConnection, new: Sequence[NoticeData]) 
     """Store notices that are delivered by being readable; returns those that were not there before."""
     if not new:
         return []
-    rows = [
-        {**msgspec.structs.asdict(notice), "notice_id": UUID(notice.notice_id), "state": "delivered"}
-        for notice in new
+    columns: dict[str, list[Any]] = {
+        name: [getattr(one, name) for one in new] for name in NoticeData.__struct_fields__
+    }
+    columns["notice_id"] = [UUID(one.notice_id) for one in new]
+    columns["state"] = ["delivered"] * len(new)
+    columns["attempts"] = [
+        _encoder.encode([{"at": one.created_at, "outcome": "delivered"}]).decode() for one in new
     ]
-    result = await connection.execute(_ADD, rows)
-    fresh = {str(notice_id) for (notice_id,) in result}
-    added = [notice for notice in new if notice.notice_id in fresh]
-    if added:
-        attempts = [
-            {"notice_id": UUID(n.notice_id), "number": 1, "at": n.created_at, "outcome": "delivered"}
-            for n in added
-        ]
-        await connection.execute(_ADD_ATTEMPT, attempts)
-    return added
+    fresh = {str(notice_id) for notice_id in (await connection.execute(_ADD, columns)).scalars()}
+    return [one for one in new if one.notice_id in fresh]
 
 
 async def find(connection: AsyncConnection, notice_id: UUID) -> Listed | None:
     """One notice, None where there is none of that id."""
-    row = (await connection.execute(select(*_SHOWN).where(notices.c.notice_id == notice_id))).one_or_none()
-    return (await _with_attempts(connection, [row]))[0] if row else None
+    row = (
+        await connection.execute(select(*_SHOWN, notices.c.attempts).where(notices.c.notice_id == notice_id))
+    ).one_or_none()
+    return _listed(row) if row else None
 
 
 async def page(
     connection: AsyncConnection, asked: Filter, *, before: tuple[datetime, UUID] | None, limit: int
 ) -> list[Listed]:
     """Up to `limit` notices, newest first, older than the position `before` (created_at, notice_id)."""
-    statement = select(*_SHOWN).where(*asked.clauses())
+    statement = select(*_SHOWN, notices.c.attempts).where(*asked.clauses())
     if before is not None:
         statement = statement.where(
             tuple_(notices.c.created_at, notices.c.notice_id) < tuple_(*map(literal, before))
         )
     statement = statement.order_by(notices.c.created_at.desc(), notices.c.notice_id.desc()).limit(limit)
-    return await _with_attempts(connection, (await connection.execute(statement)).all())
+    return [_listed(row) for row in await connection.execute(statement)]
 
 
 async def acknowledge(connection: AsyncConnection, notice_id: UUID) -> bool:
     """Mark a notice as acknowledged; False where it was already, or was withdrawn."""
     result = await connection.execute(_ACKNOWLEDGE, {"id": notice_id})
     return result.rowcount == 1
-
-
-async def _with_attempts(connection: AsyncConnection, rows: Sequence[Any]) -> list[Listed]:
-    attempts: dict[UUID, list[Attempt]] = {row.notice_id: [] for row in rows}
-    if rows:
-        for row in await connection.execute(_ATTEMPTS, {"ids": list(attempts)}):
-            attempts[row.notice_id].append(Attempt(row.at, row.outcome, row.detail))
-    return [Listed(_notice(row), tuple(attempts[row.notice_id])) for row in rows]
 
 
 # -- news for the streams -----------------------------------------------------------------------------------------
@@ -234,9 +206,9 @@ async def changed_between(
     the notices and the position to go on `after`, None at the end.
     """
     statement = select(*_SHOWN, notices.c.changed_xid.cast(Text).label("xid")).where(
-        text("changed_xid >= pg_snapshot_xmin(CAST(:since AS pg_snapshot))"),
-        text("NOT pg_visible_in_snapshot(changed_xid, CAST(:since AS pg_snapshot))"),
-        text("pg_visible_in_snapshot(changed_xid, CAST(:until AS pg_snapshot))"),
+        text("changed_xid >= pg_snapshot_xmin(CAST(CAST(:since AS text) AS pg_snapshot))"),
+        text("NOT pg_visible_in_snapshot(changed_xid, CAST(CAST(:since AS text) AS pg_snapshot))"),
+        text("pg_visible_in_snapshot(changed_xid, CAST(CAST(:until AS text) AS pg_snapshot))"),
         *asked.clauses(),
     )
     values: dict[str, Any] = {"since": since, "until": until}
@@ -249,6 +221,10 @@ async def changed_between(
     rows = (await connection.execute(statement, values)).all()
     position = (rows[-1].xid, rows[-1].notice_id) if len(rows) == limit else None
     return [_notice(row) for row in rows], position
+
+
+def _listed(row: Any) -> Listed:
+    return Listed(_notice(row), row.attempts)
 
 
 def _notice(row: Any) -> NoticeData:
@@ -264,20 +240,36 @@ _encoder = msgspec.json.Encoder()
 _findings = msgspec.json.Decoder(dict[str, KnownFinding])
 
 _SEEN = select(seen_verdicts).where(seen_verdicts.c.subject == any_(_array("subjects", Text)))
-_save = insert(seen_verdicts)
-_SAVE_SEEN = _save.on_conflict_do_update(
-    index_elements=[seen_verdicts.c.subject],
-    set_={name: _save.excluded[name] for name in ("version", "digest", "findings")},
-    where=seen_verdicts.c.version < _save.excluded.version,
+# One array a column: one statement whatever the number of rows, and the least work for the client.
+_SAVE_SEEN = text(
+    """INSERT INTO seen_verdicts (subject, version, digest, findings)
+       SELECT * FROM unnest(:subject, :version, :digest, :findings)
+       ON CONFLICT (subject) DO UPDATE
+       SET version = excluded.version, digest = excluded.digest, findings = excluded.findings
+       WHERE seen_verdicts.version < excluded.version"""
+).bindparams(
+    _array("subject", Text),
+    _array("version", Integer),
+    _array("digest", Text),
+    _array("findings", LargeBinary),
 )
-_ADD = insert(notices).on_conflict_do_nothing().returning(notices.c.notice_id)
-_ADD_ATTEMPT = insert(notice_attempts)
+_ADDED = {
+    "notice_id": Uuid,
+    **dict.fromkeys(("occasion", "network", "site", "waybill", "finding_id"), Text),
+    "version": Integer,
+    **dict.fromkeys(("channel", "state", "language", "title", "body"), Text),
+    "due_at": DateTime(timezone=True),
+    "created_at": DateTime(timezone=True),
+    "attempts": Text,
+}
+_ADD = text(
+    f"""INSERT INTO notices ({", ".join(_ADDED)})
+        SELECT {", ".join(name if name != "attempts" else "CAST(attempts AS jsonb)" for name in _ADDED)}
+        FROM unnest({", ".join(f":{name}" for name in _ADDED)}) AS new ({", ".join(_ADDED)})
+        ON CONFLICT (notice_id) DO NOTHING
+        RETURNING notice_id"""
+).bindparams(*(_array(name, kind) for name, kind in _ADDED.items()))
 _SHOWN = [notices.c[name] for name in NoticeData.__struct_fields__]
-_ATTEMPTS = (
-    select(notice_attempts)
-    .where(notice_attempts.c.notice_id == any_(_array("ids", Uuid)))
-    .order_by(notice_attempts.c.notice_id, notice_attempts.c.number)
-)
 _ACKNOWLEDGE = (
     update(notices)
     .where(notices.c.notice_id == bindparam("id"), notices.c.state.not_in(("acknowledged", "withdrawn")))

@@ -1,4 +1,4 @@
-"""The first tables: what was told of each waybill, the notices, their attempts, and the bus's own."""
+"""The first tables: what was told of each waybill, the notices, and the bus's own."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -38,6 +38,7 @@ def upgrade() -> None:
             body        text NOT NULL,
             due_at      timestamptz,
             created_at  timestamptz NOT NULL,
+            attempts    jsonb NOT NULL,
             changed_xid xid8 NOT NULL DEFAULT pg_current_xact_id()
         )
         """
@@ -48,19 +49,11 @@ def upgrade() -> None:
     op.execute(
         "COMMENT ON COLUMN notices.changed_xid IS 'the transaction that last changed the row: the streams follow it'"
     )
+    op.execute("COMMENT ON COLUMN notices.attempts IS '[{at, outcome, detail?}], oldest first'")
     op.create_index("notices_created", "notices", ["created_at", "notice_id"])
     op.create_index("notices_site", "notices", ["network", "site", "created_at", "notice_id"])
     op.create_index("notices_waybill", "notices", ["network", "waybill", "created_at", "notice_id"])
     op.create_index("notices_changed", "notices", ["changed_xid", "notice_id"])
-    op.create_table(
-        "notice_attempts",
-        sa.Column("notice_id", sa.Uuid, primary_key=True),
-        sa.Column("number", sa.SmallInteger, primary_key=True),
-        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("outcome", sa.Text, nullable=False),
-        sa.Column("detail", sa.Text),
-        comment="what was tried to deliver a notice, and what came of it",
-    )
 
 
 def downgrade() -> None:
