@@ -1,0 +1,1 @@
+"""What tests share: the real broker and database, and a whole stack."""
