@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from typing import Final, Generic, NamedTuple, TypeVar
+from typing import Any, Final, Generic, NamedTuple, TypeVar
 
 import msgspec
 
@@ -56,6 +56,8 @@ class Claim(NamedTuple, Generic[T]):
 NEW: Final = "new"
 COPY: Final = "copy"
 CONFLICT: Final = "conflict"
+_NEW: Final[Claim[Any]] = Claim(NEW)
+_COPY: Final[Claim[Any]] = Claim(COPY)
 
 
 class IdWindow(Generic[T]):
@@ -85,16 +87,16 @@ class IdWindow(Generic[T]):
             if first.digest != recorded.digest:
                 return Claim(CONFLICT, holder)
             if backfill and recorded.recordedtime < first.recordedtime:
-                return Claim(NEW)
+                return _NEW
             return Claim(COPY, holder)
         known = self._newer.get(key) or self._older.get(key)
         if known is not None:
             if known.digest != recorded.digest:
                 return Claim(CONFLICT)
             if not (backfill and recorded.recordedtime < known.recordedtime):
-                return Claim(COPY)
+                return _COPY
         self._on_the_way[key] = (recorded, ticket)
-        return Claim(NEW)
+        return _NEW
 
     def settle(self, taken: Iterable[tuple[str, Recorded]], ticket: T) -> None:
         """Know these ids from now on: the broker has acknowledged the events that `ticket` claimed."""

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
-import msgspec
 from aiokafka.errors import KafkaError
 
 from services.intake import domain
@@ -249,13 +249,6 @@ class Submission:
             self._tally.refused_omitted += excess
 
 
-class _Id(msgspec.Struct):
-    id: Any = None
-
-
-_id_decoder = msgspec.json.Decoder(_Id)
-
-
 def _malformed(index: int, value: bytes, refused: EventRefused) -> Refusal:
     status = domain.STATUS_TOO_LARGE if len(value) > EVENT_BYTES_MAX else domain.STATUS_INVALID
     return Refusal(index, _readable_id(value), status, refused.errors)
@@ -274,10 +267,12 @@ def _conflict(index: int, event_id: str) -> Refusal:
 
 
 def _readable_id(value: bytes) -> str | None:
+    """The id of something that is no event, where it has a printable one."""
     try:
-        event_id = _id_decoder.decode(value).id
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        members = json.loads(value)
+    except (ValueError, RecursionError):
         return None
+    event_id = members.get("id") if isinstance(members, dict) else None
     if isinstance(event_id, str) and len(event_id) <= 64 and event_id.isprintable():
         return event_id
     return None

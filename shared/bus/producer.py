@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import structlog
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError, OutOfOrderSequenceNumber, ProducerFenced
+from aiokafka.producer.message_accumulator import BatchBuilder
 
 from shared.bus.connection import kafka_options
 from shared.bus.partitioner import partition_of
@@ -56,6 +57,7 @@ class Producer:
         }
         self._client: AIOKafkaProducer | None = None
         self._building = asyncio.Lock()
+        self._queues: dict[tuple[str, int], asyncio.Lock] = {}
 
     async def send_all(self, records: Sequence[OutRecord]) -> None:
         """Publish `records` and return when all are acknowledged. Records of one partition keep their order.
@@ -146,11 +148,19 @@ class Producer:
                 key=record.key, value=record.value, timestamp=None, headers=list(record.headers)
             )
             if taken is None:
-                futures.append(await client.send_batch(batch, topic, partition=number))
+                futures.append(await self._send_batch(client, batch, topic, number))
                 batch = client.create_batch()
                 batch.append(key=record.key, value=record.value, timestamp=None, headers=list(record.headers))
-        futures.append(await client.send_batch(batch, topic, partition=number))
+        futures.append(await self._send_batch(client, batch, topic, number))
         return futures
+
+    async def _send_batch(
+        self, client: AIOKafkaProducer, batch: BatchBuilder, topic: str, number: int
+    ) -> asyncio.Future[Any]:
+        """Queue a whole batch. One at a time for a partition: the client counts a crowd's waiting several times over."""
+        async with self._queues.setdefault((topic, number), asyncio.Lock()):
+            future: asyncio.Future[Any] = await client.send_batch(batch, topic, partition=number)
+            return future
 
 
 async def _stop(client: AIOKafkaProducer) -> None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
 
-from shared.events.catalogue import EVENT_TYPES, Event
+from shared.events.catalogue import Event
 from shared.events.checks import FieldError, fits, problems
 
 EVENT_BYTES_MAX: Final = 64 * 1024
@@ -150,27 +150,38 @@ def _check_text(value: bytes) -> None:
         raise EventRefused(
             [FieldError("", f"is not UTF-8 at byte {error.start}: send JSON in UTF-8")]
         ) from None
-    if b"\\u" in value:
-        if _escaped_nul.search(value):
-            raise EventRefused(
-                [FieldError("", "holds the character U+0000 (NUL), which cannot be kept: leave it out")]
-            )
-        if _escaped_surrogate.search(value) and _has_lone_surrogate(value):
-            raise EventRefused(
-                [FieldError("", "holds half of a surrogate pair, which is no character: send whole ones")]
-            )
+    if b"\\u" in value and (_escaped_nul.search(value) or _escaped_surrogate.search(value)):
+        _refuse_escapes(value)
     if value.count(b"{") + value.count(b"[") > DEPTH_MAX and _depth(value) > DEPTH_MAX:
         raise EventRefused([FieldError("", f"is nested deeper than {DEPTH_MAX} levels")])
 
 
-def _has_lone_surrogate(value: bytes) -> bool:
+def _refuse_escapes(value: bytes) -> None:
+    """Refuse a value that holds an escaped NUL or half of a surrogate pair, and say where."""
     try:
-        json.dumps(json.loads(value), ensure_ascii=False).encode()
-    except UnicodeEncodeError:
-        return True
+        texts = list(_texts(json.loads(value), ""))
     except (ValueError, RecursionError):
-        return False  # not JSON: the decoder says where
-    return False
+        return  # not JSON, or too deep: the decoder says where
+    for pointer, text in texts:
+        if "\0" in text:
+            message = "holds the character U+0000 (NUL), which cannot be kept: leave it out"
+            raise EventRefused([FieldError(pointer, message)])
+        if any("\ud800" <= character <= "\udfff" for character in text):
+            message = "holds half of a surrogate pair, which is no character: send whole ones"
+            raise EventRefused([FieldError(pointer, message)])
+
+
+def _texts(value: object, pointer: str) -> Iterator[tuple[str, str]]:
+    """All strings of a JSON value, names of members included, with where they stand."""
+    if isinstance(value, str):
+        yield pointer, value
+    elif isinstance(value, dict):
+        for name, member in value.items():
+            yield pointer, name
+            yield from _texts(member, f"{pointer}/{name}")
+    elif isinstance(value, list):
+        for index, member in enumerate(value):
+            yield from _texts(member, f"{pointer}/{index}")
 
 
 def _depth(value: bytes) -> int:
@@ -216,7 +227,7 @@ def _explain(error: Exception, value: bytes) -> FieldError:
     if missing := _missing.match(message):
         return FieldError(f"{pointer}/{missing.group(1)}", "is required")
     if pointer == "/type":
-        return FieldError(pointer, f"is no event type of this contract; there are {', '.join(EVENT_TYPES)}")
+        return FieldError(pointer, f"is no event type of this contract: {message}")
     if not pointer and message.startswith("Expected `object`"):
         message = message.replace("Expected `object`", "An event is a JSON object")
     return FieldError(pointer, message)
