@@ -8,6 +8,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from faultline.stack.state import Home
+from shared.errors import FaultlineError
+
 _ROTATE_AT_BYTES = 64 * 1024 * 1024
 _LAST_WORDS_MOST_BYTES = 16 * 1024
 
@@ -74,6 +77,22 @@ def read_lines(log: Path) -> Iterator[dict[str, Any]]:
                 yield parse(line)
 
 
+def files_of(home: Home, names: list[str] | None = None) -> list[Path]:
+    """The log files of the processes called `names`, of all where None. Raises FaultlineError for an unknown name."""
+    known = sorted(log.stem for log in home.logs.glob("*.jsonl"))
+    unknown = [name for name in names or [] if name not in known]
+    if unknown:
+        raise FaultlineError(
+            f"There is no log of {unknown[0]}.",
+            cause="a misspelt name, or it has never run here.",
+            remedy=f"use one of {', '.join(known)}." if known else "start the stack with `faultline up`.",
+        )
+    files = [home.log_of(name) for name in names or known]
+    if "database" in (names or known):
+        files.append(home.database_dir / "logs" / "database.json")
+    return files
+
+
 def parse(line: str) -> dict[str, Any]:
     """One line of any log of the stack, with PostgreSQL's own names for things replaced by ours."""
     try:
@@ -91,3 +110,41 @@ def parse(line: str) -> dict[str, Any]:
             **({"application": record["application_name"]} if record.get("application_name") else {}),
         }
     return record
+
+
+class Follower:
+    """Reads what is appended to some log files, across their rotation."""
+
+    def __init__(self, files: list[Path]) -> None:
+        self._offsets: dict[Path, tuple[int, int]] = {}
+        self._files = files
+        for log in self._all():
+            self._offsets[log] = _identity_and_size(log)
+
+    def new_records(self) -> list[dict[str, Any]]:
+        """What was appended since the last call, in the order of its timestamps."""
+        records = []
+        for log in self._all():
+            inode, size = _identity_and_size(log)
+            known_inode, offset = self._offsets.get(log, (inode, 0))
+            if inode != known_inode or size < offset:
+                offset = 0
+            if size > offset:
+                with log.open("rb") as stream:
+                    stream.seek(offset)
+                    # A line that is still being written is left for the next time.
+                    text = stream.read(size - offset).rpartition(b"\n")[0]
+                offset += len(text) + 1 if text else 0
+                records += [
+                    parse(line) for line in text.decode(errors="replace").splitlines() if line.strip()
+                ]
+            self._offsets[log] = (inode, offset)
+        return sorted(records, key=lambda record: str(record.get("timestamp", "")))
+
+    def _all(self) -> list[Path]:
+        return [log for log in self._files if log.exists()]
+
+
+def _identity_and_size(log: Path) -> tuple[int, int]:
+    found = log.stat()
+    return found.st_ino, found.st_size
