@@ -40,7 +40,7 @@ _refused = metrics.counter(
 
 
 class _Recreated(Exception):
-    """The topic is shorter than what has been read of it."""
+    """The topic is shorter than what has been read of it, or partitions of it have vanished: it is not the same one."""
 
 
 class CompactedReader:
@@ -160,6 +160,7 @@ class CompactedReader:
                     raise _Recreated
                 if position:
                     consumer.seek(partition, position)
+            self._note_loaded(ends)
             while True:
                 fetched = await consumer.getmany(timeout_ms=POLL_MS)
                 for partition, records in fetched.items():
@@ -190,6 +191,8 @@ class CompactedReader:
         self._positions[partition] = position
 
     async def _note_progress(self, consumer: AIOKafkaConsumer, ends: dict[TopicPartition, int]) -> None:
+        if not ends.keys() <= consumer.assignment():
+            raise _Recreated
         lag_records = 0
         heard_s = time.monotonic()
         for partition in consumer.assignment():
@@ -208,7 +211,11 @@ class CompactedReader:
             heard_s = min(heard_s, time.monotonic() - max(0.0, time.time() - polled_ms / 1000))
         self._heard_s, self._lag_records = heard_s, lag_records
         _lag.labels(self.topic).set(lag_records)
+        self._note_loaded(ends)
+
+    def _note_loaded(self, ends: dict[TopicPartition, int]) -> None:
         if not self.loaded and all(
             self._positions.get(partition, 0) >= end for partition, end in ends.items()
         ):
+            self._heard_s = max(self._heard_s, time.monotonic())
             self._read_to_end.set()
