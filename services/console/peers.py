@@ -1,0 +1,77 @@
+"""The other services as the console sees them: over HTTP, with the viewer's own key."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import httpx
+
+from shared.http.peers import Peer, PeerError
+from shared.settings import ServiceSettings
+
+Name = Literal["intake", "arbitration", "penalties", "notify"]
+NAMES: tuple[Name, ...] = ("intake", "arbitration", "penalties", "notify")
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One part of a page: its document, or why there is none."""
+
+    value: Any = None
+    error: PeerError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """What `GET /readyz` of a service says. `state`: `ready`, `not_ready` or `away`."""
+
+    name: str
+    url: str
+    state: Literal["ready", "not_ready", "away"]
+    checks: dict[str, Any]
+
+
+class Services:
+    """Clients of the four services; connections are shared, keys are given with each call."""
+
+    def __init__(self, settings: ServiceSettings) -> None:
+        self._urls = {name: str(getattr(settings, f"{name}_url")) for name in NAMES}
+        self._peers = {name: Peer(name, url, None, settings) for name, url in self._urls.items()}
+
+    async def get(self, key: str, name: Name, path: str, **params: Any) -> Any:
+        """The JSON document at `path` of service `name`, read with `key`. Raises PeerError."""
+        headers = {"Authorization": f"Bearer {key}"}
+        return await self._peers[name].call("GET", path, params=params, headers=headers)
+
+    async def health(self) -> list[Health]:
+        """The state of every service, asked at the same time."""
+        return list(await asyncio.gather(*(self._health(name) for name in NAMES)))
+
+    async def close(self) -> None:
+        """Give the connections back."""
+        await asyncio.gather(*(peer.close() for peer in self._peers.values()))
+
+    async def _health(self, name: Name) -> Health:
+        url = self._urls[name]
+        try:
+            answer = await self._peers[name].http.get("/readyz")
+            checks = answer.json()["checks"]
+        except (httpx.HTTPError, ValueError, KeyError, TypeError):
+            return Health(name, url, "away", {})
+        return Health(name, url, "ready" if answer.status_code == 200 else "not_ready", checks)
+
+
+async def part(document: Awaitable[Any]) -> Part:
+    """`document`, or the error in its place: one service that is away does not take the page with it.
+
+    A key that is refused is no matter of one part: that error is raised.
+    """
+    try:
+        return Part(await document)
+    except PeerError as error:
+        if error.status == 401:
+            raise
+        return Part(error=error)
