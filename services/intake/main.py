@@ -73,11 +73,16 @@ class IntakeService:
                 await self.producer.close()
 
 
+def application(settings: IntakeSettings) -> FastAPI:
+    """The service's application; its lifespan runs everything else."""
+    return IntakeService(settings).app()
+
+
 def main() -> None:
     """Serve until SIGTERM; requests in hand are answered first."""
     settings = IntakeSettings()
     log.configure(SERVICE, settings.instance, settings.log_level)
-    serve(IntakeService(settings).app(), settings)
+    serve(application(settings), settings)
 
 
 if __name__ == "__main__":
