@@ -1,0 +1,132 @@
+"""A verdict as a pure function of events, facts, rulebooks and the moment of judgement (design.md §4.3)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, Literal
+
+import msgspec
+
+from services.arbitration.domain.afterwards import Standing, after_rules
+from services.arbitration.rules.case import Case
+from services.arbitration.rules.custody import chain_document
+from services.arbitration.rules.facts import Facts
+from services.arbitration.rules.library import Rulebooks
+from services.arbitration.rules.localtime import moment_of, seconds
+from services.arbitration.rules.stream import Known
+from shared.events import (
+    CompensationSettledPrivately,
+    ComplaintClosed,
+    ComplaintHandled,
+    ComplaintOpened,
+    ComplaintReopened,
+    Event,
+)
+from shared.events.outputs import Finding, RulebookRef
+
+Status = Literal["clear", "open", "decided", "appealed", "closed"]
+
+
+class Decision(msgspec.Struct, frozen=True, kw_only=True):
+    """What is to be said about a waybill at one moment."""
+
+    findings: list[Finding]
+    """Everything that stands, in the order of the register; nothing revoked."""
+    overturned: list[Finding]
+    """Findings of the rules that an appeal or a ruling took away, as `revoked`."""
+    custody: list[dict[str, Any]]
+    """The custody chain as in the case document."""
+    next_review_at: datetime | None
+    """The first instant at which the verdict could differ by the mere passing of time."""
+    rulebook: RulebookRef
+    status: Status
+    origin: str | None
+    """The collecting site."""
+
+
+def decide(
+    events: Sequence[Known[Event]], facts: Facts, rulebooks: Rulebooks, now: datetime, network: str
+) -> Decision:
+    """Judge one waybill at `now`. `events` come from `distinct`; what happens later than `now` is not among them.
+
+    The same events, facts, rulebooks and moment give the same decision, whoever asks and however the events came.
+    """
+    rules = rulebooks.of(network)
+    case = Case(events, facts, rules, seconds(now))
+    found = case.found
+    for rule in rules.always:
+        found += rule.decide(case, rule)
+    kinds = case.by_type.keys()
+    if not rules.triggers.isdisjoint(kinds):
+        for rule in rules.sometimes:
+            if not rule.needs.isdisjoint(kinds):
+                found += rule.decide(case, rule)
+    for adjuster in rules.adjusters:
+        found = adjuster(case, found)
+    if len(found) > 1:
+        found = sorted(found, key=lambda finding: (rules.by_id[finding.rule].order, finding.finding_id))
+    standing = after_rules(case, found)
+    findings = standing.findings()
+    return Decision(
+        findings=findings,
+        overturned=list(standing.overturned.values()),
+        custody=chain_document(case.custody),
+        next_review_at=moment_of(case.next_review) if case.next_review is not None else None,
+        rulebook=rules.ref(case.today),
+        status=_status(case, findings),
+        origin=case.custody.origin_site,
+    )
+
+
+def _status(case: Case, findings: list[Finding]) -> Status:
+    """`appealed` before `closed` before `open` before `decided`; `clear` where nothing stands and nobody waits."""
+    if any(finding.state == "frozen" for finding in findings):
+        return "appealed"
+    if case.of(CompensationSettledPrivately):
+        return "closed"
+    waiting, complained = _complaints(case)
+    pending = any(f.state == "provisional" or f.kind == "liability" for f in findings)
+    if waiting or pending:
+        return "open"
+    if complained:
+        return "closed"
+    return "decided" if findings else "clear"
+
+
+def _complaints(case: Case) -> tuple[bool, bool]:
+    """Whether some complaint waits for an answer, and whether there was any."""
+    opened = case.of(ComplaintOpened)
+    if not opened:
+        return False, False
+    settled: dict[str, int] = {}
+    for kind in (ComplaintHandled, ComplaintClosed):
+        for known in case.by_type.get(kind, ()):
+            complaint = known.event.data.complaint_id
+            settled[complaint] = max(settled.get(complaint, -1), known.at)
+    reopened: dict[str, int] = {}
+    for again in case.of(ComplaintReopened):
+        reopened[again.event.data.complaint_id] = again.at
+    ids = {known.event.data.complaint_id for known in opened}
+    return any(settled.get(one, -1) < reopened.get(one, 0) for one in ids), True
+
+
+def merge(previous: Sequence[Finding], decision: Decision) -> list[Finding]:
+    """The findings of the next version: those that fell away stay as `revoked`, the order of earlier ones is kept.
+
+    A finding that an officer's decision took away shows that decision; one that came back stands again.
+    """
+    standing = {finding.finding_id: finding for finding in decision.findings}
+    overturned = {finding.finding_id: finding for finding in decision.overturned}
+    merged = []
+    for finding in previous:
+        fresh = standing.pop(finding.finding_id, None) or overturned.pop(finding.finding_id, None)
+        if fresh is None:
+            fresh = (
+                finding if finding.state == "revoked" else msgspec.structs.replace(finding, state="revoked")
+            )
+        merged.append(fresh)
+    return [*merged, *standing.values()]
+
+
+__all__ = ["Decision", "Standing", "Status", "decide", "merge"]

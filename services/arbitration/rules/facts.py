@@ -1,0 +1,111 @@
+"""What other sources than the waybill say: a site's ancestry, a month's rates, exemptions, when a finding was issued."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date, datetime
+from typing import Any, Literal
+
+import msgspec
+
+from services.arbitration.rules.localtime import day_number
+
+
+class SiteFact(msgspec.Struct, frozen=True):
+    """A site of the registry, as far as rules look at it."""
+
+    site: str
+    kind: Literal["outlet", "hub"] = "outlet"
+    parent: str | None = None
+    city: str | None = None
+    province: str | None = None
+
+
+class ExemptionFact(msgspec.Struct, frozen=True, kw_only=True):
+    """An exemption of many in force: which sites it covers, on which days (both included)."""
+
+    exemption_id: str
+    sites: list[str] | None = None
+    province: str | None = None
+    city: str | None = None
+    from_: date = msgspec.field(name="from")
+    to: date
+
+
+class Rate(msgspec.Struct, frozen=True):
+    """A first-level outlet's month: escalated tickets that count, and parcels collected or delivered."""
+
+    tickets: int
+    parcels: int
+
+
+class Facts(msgspec.Struct, frozen=True, kw_only=True):
+    """All facts of one decision, as known then. A dry run has none but what it is given."""
+
+    exemptions: list[ExemptionFact] = []
+    rates: Mapping[str, Mapping[str, Rate]] = {}
+    """Month `yyyy-mm` → first-level outlet → its rate."""
+    sites: Mapping[str, SiteFact] = {}
+    first_issued: Mapping[str, datetime] = {}
+    """Finding id → when it was first issued: the term of appeal runs from then."""
+
+    def first_level_outlet(self, site: str) -> str:
+        """The topmost outlet above a site, the site itself where none is registered."""
+        top, seen = site, {site}
+        current = self.sites.get(site)
+        while current is not None and current.parent is not None and current.parent not in seen:
+            seen.add(current.parent)
+            parent = self.sites.get(current.parent)
+            if parent is not None and parent.kind == "outlet":
+                top = parent.site
+            current = parent
+        return top
+
+
+class Exempt:
+    """Which days of which sites do not count, and under which exemptions."""
+
+    def __init__(self, facts: Facts) -> None:
+        self._sites = facts.sites
+        self._spans = [
+            (day_number(one.from_), day_number(one.to), one)
+            for one in sorted(facts.exemptions, key=lambda one: one.exemption_id)
+        ]
+
+    def __bool__(self) -> bool:
+        return bool(self._spans)
+
+    def on(self, day: int, site: str) -> list[str]:
+        """The exemptions that cover a site on a local day."""
+        return [
+            one.exemption_id
+            for first, last, one in self._spans
+            if first <= day <= last and self._covers(one, site)
+        ]
+
+    def _covers(self, one: ExemptionFact, site: str) -> bool:
+        if one.sites is not None and site in one.sites:
+            return True
+        fact = self._sites.get(site)
+        if fact is None or (one.province is None and one.city is None):
+            return False
+        in_province = one.province is None or fact.province == one.province
+        return in_province and (one.city is None or fact.city == one.city)
+
+
+def facts_from_members(members: Mapping[str, Any]) -> Facts:
+    """The facts of a dry run: `{"exemptions": […], "rates": {…}, "sites": […]}`.
+
+    An exemption's id may be left out; it is then numbered. Raises msgspec.ValidationError with the place of what is wrong.
+    """
+    exemptions = [
+        {"exemption_id": f"exemption-{number}", **one} if isinstance(one, dict) else one
+        for number, one in enumerate(members.get("exemptions") or (), 1)
+    ]
+    sites = msgspec.convert(members.get("sites") or [], list[SiteFact])
+    return Facts(
+        exemptions=msgspec.convert(exemptions, list[ExemptionFact]),
+        rates=msgspec.convert(members.get("rates") or {}, dict[str, dict[str, Rate]]),
+        sites={fact.site: fact for fact in sites},
+        first_issued=msgspec.convert(members.get("first_issued") or {}, dict[str, datetime]),
+    )

@@ -1,0 +1,97 @@
+"""The national standard GB-* (rules.md §3, source 000 part two); applies in every network."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from services.arbitration.rules.case import Case
+from services.arbitration.rules.localtime import day_of, say_day, seconds, start_of
+from services.arbitration.rules.rulebook import Rule, RuleDef, Terms
+from services.arbitration.rules.stream import Known
+from shared.events import ScanCollected
+from shared.events.outputs import Finding
+
+
+def delivered_at(case: Case) -> int | None:
+    """When the parcel was delivered: the earliest signature that is not voided, by the signing where it is given."""
+    signatures = case.custody.signatures
+    if not signatures:
+        return None
+    return min(
+        known.at if known.event.data.signed_at is None else seconds(known.event.data.signed_at)
+        for known in signatures
+    )
+
+
+def complete_delay_day(case: Case, terms: Terms, collected: Known[ScanCollected], touched: set[str]) -> int:
+    """The last local day on which delivery is no complete delay; days on which the parcel lay at an exempt site do not count."""
+    days = terms[f"complete_delay_{collected.event.data.scope}_days"]
+    if case.exempt is None:
+        return collected.day + days
+    day = collected.day
+    while days:
+        day += 1
+        ids = {one for site in _holders(case, day) for one in case.exempt.on(day, site)}
+        touched.update(ids)
+        days -= not ids
+    return day
+
+
+def _holders(case: Case, day: int) -> set[str]:
+    """The sites that held the parcel on a local day; after the last event, the last holder."""
+    held = set()
+    for link in case.custody.links:
+        until = link.next_first.day if link.next_first is not None else None
+        if link.first.day <= day and (until is None or day <= until):
+            held.add(link.site)
+    return held
+
+
+def gb_01(case: Case, rule: Rule) -> Iterable[Finding]:
+    """Complete delay (000 (六)): not delivered by the day that the scope allows. Liability of origin, amount open."""
+    origin = case.custody.origin
+    if origin is None or origin.collected is None:
+        return ()
+    collected = origin.collected
+    terms = rule.on(collected.day)
+    if terms is None:
+        return ()
+    delivered = delivered_at(case)
+    days = terms[f"complete_delay_{collected.event.data.scope}_days"]
+    if delivered is not None and day_of(delivered) <= collected.day + days:
+        return ()
+    touched: set[str] = set()
+    last = complete_delay_day(case, terms, collected, touched)
+    over = start_of(last + 1)
+    returned = case.custody.returned
+    if (delivered is not None and delivered < over) or (returned is not None and returned.at < over):
+        return ()
+    if not case.review(over):
+        return ()
+    return [
+        case.finding(
+            rule,
+            terms,
+            kind="liability",
+            site=origin.site,
+            role="origin",
+            trigger=over,
+            evidence=[collected, *case.custody.signatures[:1]],
+            values={
+                "collected": say_day(collected.day),
+                "days": days,
+                "last": say_day(last),
+            },
+            uses=("complete_delay_from_collection",),
+            calculation={
+                "scope": collected.event.data.scope,
+                "days": days,
+                "last_day": say_day(last),
+            },
+            exemptions=touched,
+        )
+    ]
+
+
+RULES = (RuleDef("GB-01", gb_01),)
+ADJUSTERS = ()

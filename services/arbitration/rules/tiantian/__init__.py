@@ -1,0 +1,32 @@
+"""Tiantian's rules TT-* (rules.md §1, source 002), in the order in which they are asked.
+
+TT-07 comes before TT-04: a loss on a link replaces its delay.
+"""
+
+from services.arbitration.rules.rulebook import RuleDef, informs
+from services.arbitration.rules.tiantian.claims import tt_06, tt_07, tt_14, tt_15, tt_17, tt_20
+from services.arbitration.rules.tiantian.delay import tt_04
+from services.arbitration.rules.tiantian.money import one_award_per_link, other_companys_label
+from services.arbitration.rules.tiantian.scans import tt_01, tt_02, tt_03
+from shared.events import ComplaintOpened, ReportFiled, SignatureRecorded
+
+RULES = (
+    RuleDef("TT-01", tt_01),
+    RuleDef("TT-02", tt_02),
+    RuleDef("TT-03", tt_03, (SignatureRecorded,)),
+    RuleDef("TT-07", tt_07, (ReportFiled,)),
+    RuleDef("TT-06", tt_06, (ReportFiled,)),
+    RuleDef("TT-04", tt_04, (ReportFiled, ComplaintOpened)),
+    RuleDef("TT-14", tt_14, (ReportFiled,)),
+    RuleDef("TT-15", tt_15, (ReportFiled,)),
+    RuleDef("TT-17", tt_17, (ReportFiled,)),
+    RuleDef("TT-20", tt_20, (ReportFiled,)),
+    RuleDef("TT-05", informs),
+    RuleDef("TT-16", informs),
+    RuleDef("TT-18", informs),
+    RuleDef("TT-22", informs),
+    RuleDef("TT-23", informs),
+    RuleDef("TT-25", informs),
+)
+
+ADJUSTERS = (other_companys_label, one_award_per_link)
