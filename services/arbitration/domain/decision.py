@@ -10,7 +10,7 @@ import msgspec
 
 from services.arbitration.domain.afterwards import Standing, after_rules
 from services.arbitration.rules.case import Case
-from services.arbitration.rules.custody import chain_document
+from services.arbitration.rules.custody import Custody, chain_document
 from services.arbitration.rules.facts import Facts
 from services.arbitration.rules.library import Rulebooks
 from services.arbitration.rules.localtime import moment_of, seconds
@@ -35,14 +35,18 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that stands, in the order of the register; nothing revoked."""
     overturned: list[Finding]
     """Findings of the rules that an appeal or a ruling took away, as `revoked`."""
-    custody: list[dict[str, Any]]
-    """The custody chain as in the case document."""
+    chain: Custody
     next_review_at: datetime | None
     """The first instant at which the verdict could differ by the mere passing of time."""
     rulebook: RulebookRef
     status: Status
     origin: str | None
     """The collecting site."""
+
+    @property
+    def custody(self) -> list[dict[str, Any]]:
+        """The custody chain as in the case document."""
+        return chain_document(self.chain)
 
 
 def decide(
@@ -71,7 +75,7 @@ def decide(
     return Decision(
         findings=findings,
         overturned=list(standing.overturned.values()),
-        custody=chain_document(case.custody),
+        chain=case.custody,
         next_review_at=moment_of(case.next_review) if case.next_review is not None else None,
         rulebook=rules.ref(case.today),
         status=_status(case, findings),

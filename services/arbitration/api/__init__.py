@@ -1,0 +1,1 @@
+"""Arbitration's routes."""

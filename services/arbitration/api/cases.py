@@ -1,0 +1,124 @@
+"""`/v1/cases`: one waybill with custody and verdict, its versions and events, and lists (contract.md §4)."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Depends, Path, Query
+from pydantic import AwareDatetime
+
+from services.arbitration.api.reader import CaseReader
+from services.arbitration.casefile import concerns, document, shown_event, stored_verdict
+from services.arbitration.store import reading
+from services.arbitration.store.cases import Head
+from services.arbitration.store.reading import CaseFilter
+from shared.http.auth import Principal, forbidden, require
+from shared.http.paging import LIMIT_DEFAULT, Cursor, Limit, decode, page_of
+from shared.http.problems import not_found
+from shared.registry import NETWORK_PATTERN, SITE_PATTERN
+
+Network = Annotated[str, Path(pattern=NETWORK_PATTERN)]
+Waybill = Annotated[str, Path(pattern=r"^[A-Z0-9-]{6,32}$")]
+Reader = Annotated[Principal, Depends(require("read"))]
+Status = Literal["clear", "open", "decided", "appealed", "closed"]
+
+
+def router(cases: CaseReader) -> APIRouter:
+    """The routes of `/v1/cases`."""
+    routes = APIRouter(tags=["cases"])
+
+    @routes.get("/v1/cases/{network}/{waybill}")
+    async def get_case(
+        network: Network, waybill: Waybill, who: Reader, as_of: AwareDatetime | None = None
+    ) -> dict[str, Any]:
+        """A waybill's custody and its newest verdict; with `as_of`, what was known and would be judged then."""
+        opened = await cases.open(network, waybill, as_of)
+        _allow(who, network, opened.state, opened.verdict)
+        return document(opened.state, opened.verdict, pending=opened.pending)
+
+    @routes.get("/v1/cases/{network}/{waybill}/versions")
+    async def get_versions(
+        network: Network, waybill: Waybill, who: Reader, cursor: Cursor = None, limit: Limit = LIMIT_DEFAULT
+    ) -> dict[str, Any]:
+        """Every issued version of the verdict, whole, newest first."""
+        opened = await cases.open(network, waybill, None)
+        _allow(who, network, opened.state, opened.verdict)
+        before = decode(cursor, int)
+        older = await reading.superseded(
+            cases.engine, f"{network}/{waybill}", before[0] if before else None, limit + 1
+        )
+        items = [stored_verdict(body) for body in older]
+        if before is None and opened.verdict is not None:
+            items.insert(0, opened.verdict)
+        return page_of(items[: limit + 1], limit, lambda item: (item["version"],))
+
+    @routes.get("/v1/cases/{network}/{waybill}/events")
+    async def get_events(
+        network: Network, waybill: Waybill, who: Reader, cursor: Cursor = None, limit: Limit = LIMIT_DEFAULT
+    ) -> dict[str, Any]:
+        """The waybill's distinct events in the order in which they happened."""
+        opened = await cases.open(network, waybill, None)
+        _allow(who, network, opened.state, opened.verdict)
+        start = (decode(cursor, int) or (0,))[0]
+        events = list(enumerate(opened.state.events))[start : start + limit + 1]
+        items = [
+            shown_event(event, opened.bodies.get((event.source, event.id)), who.site) | {"position": position}
+            for position, event in events
+        ]
+        return page_of(items, limit, lambda item: (item["position"] + 1,))
+
+    @routes.get("/v1/cases")
+    async def list_cases(
+        who: Reader,
+        network: Annotated[str | None, Query(pattern=NETWORK_PATTERN)] = None,
+        status: Status | None = None,
+        site: Annotated[str | None, Query(pattern=SITE_PATTERN)] = None,
+        rule: Annotated[str | None, Query(pattern=r"^[A-Z]{2}-\d{2}$")] = None,
+        decided_from: Annotated[AwareDatetime | None, Query(alias="from")] = None,
+        decided_to: Annotated[AwareDatetime | None, Query(alias="to")] = None,
+        cursor: Cursor = None,
+        limit: Limit = LIMIT_DEFAULT,
+    ) -> dict[str, Any]:
+        """Waybills with a verdict, by network and waybill. `from` and `to` bound the moment of decision."""
+        asked = _confined(who, CaseFilter(network, status, site, rule, decided_from, decided_to))
+        after = decode(cursor, str)
+        heads = await reading.list_cases(cases.engine, asked, after[0] if after else None, limit + 1)
+        return page_of(
+            [_listed(head) for head in heads], limit, lambda item: (f"{item['network']}/{item['waybill']}",)
+        )
+
+    return routes
+
+
+def _listed(head: Head) -> dict[str, Any]:
+    network, _, waybill = head.subject.partition("/")
+    return {
+        "network": network,
+        "waybill": waybill,
+        "status": head.status,
+        "verdict": stored_verdict(head.verdict),
+        "next_review_at": head.next_review_at,
+        "events": head.events,
+        "conflicts": head.conflicts,
+    }
+
+
+def _confined(who: Principal, asked: CaseFilter) -> CaseFilter:
+    """What the caller may list: a key of one network only that network's cases, a site's key only its own."""
+    network = asked.network or who.network
+    site = asked.site or who.site
+    if (network is not None and not who.may_read_network(network)) or (who.site and site != who.site):
+        raise forbidden("The key reads only what concerns its owner. Ask for its own network and site.")
+    return CaseFilter(network, asked.status, site, asked.rule, asked.decided_from, asked.decided_to)
+
+
+def _allow(who: Principal, network: str, state: Any, verdict: dict[str, Any] | None) -> None:
+    """Let through whom the waybill concerns. To others it does not exist, so that nobody learns of it by asking."""
+    if not who.may_read_network(network) or (who.site is not None and not concerns(who.site, state, verdict)):
+        raise not_found(f"case {state.subject} that concerns {who.owner}")
+
+
+def moment_or_none(moment: datetime | None) -> str | None:
+    """A moment in RFC 3339."""
+    return None if moment is None else moment.isoformat()

@@ -1,0 +1,1 @@
+"""From records and due moments through the domain to the store."""

@@ -1,0 +1,264 @@
+"""Deciding what is due: read the streams, judge, store versions and publish them. A batch of waybills at a time.
+
+A decision waits until the partition's three positions have passed the ends that the topics had when it fell due: after
+an outage a complaint must not be judged before the scans that explain it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+import structlog
+from asyncpg import Connection
+from asyncpg.exceptions import PostgresError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from services.arbitration.facts import FactBook
+from services.arbitration.judging import Judged, Judgement, Judging
+from services.arbitration.settings import ArbitrationSettings
+from services.arbitration.store import cases, conflicts, journal, reviews
+from services.arbitration.store.reviews import Review, ReviewRow
+from services.arbitration.stream import Stream, read_stream
+from services.arbitration.watch import Place, Watch
+from shared import metrics
+from shared.bus.assignment import Assignment
+from shared.bus.outbox import OutboxRelay, enqueue
+from shared.bus.positions import Fenced
+from shared.bus.runner import TRANSIENT, ConsumerRunner
+from shared.clock import Clock
+
+log = structlog.get_logger(__name__)
+
+VERDICTS = "arbitration.verdicts"
+
+_decided = metrics.counter("decided", "Waybills looked at and judged.", "verdicts")
+_issued = metrics.counter("verdicts_issued", "Verdict versions issued.", "verdicts")
+_parked = metrics.counter("parked", "Waybills set aside because their decision raised.", "verdicts")
+
+
+class Deciding:
+    """Works off the due reviews of the partitions that `runner` holds, one task a lane."""
+
+    def __init__(
+        self,
+        settings: ArbitrationSettings,
+        engine: AsyncEngine,
+        clock: Clock,
+        watch: Watch,
+        facts: FactBook,
+        judging: Judging,
+        relay: OutboxRelay,
+    ) -> None:
+        self._settings = settings
+        self._engine = engine
+        self._clock = clock
+        self._watch = watch
+        self._facts = facts
+        self._judging = judging
+        self._relay = relay
+        self._moved = [asyncio.Event() for _ in range(settings.lanes)]
+
+    def wake(self) -> None:
+        """Something was journalled, or a review was inserted: look now."""
+        for moved in self._moved:
+            moved.set()
+
+    async def run(self, runner: ConsumerRunner, lane: int) -> None:
+        """Decide for lane `lane` until cancelled; what fails because something is away is tried again."""
+        wait_s = self._settings.review_poll_ms / 1000
+        while True:
+            try:
+                assignment = await runner.wait_assigned()
+                if not await self._round(runner, assignment, lane):
+                    await self._rest(lane, wait_s)
+            except Fenced:
+                await asyncio.sleep(wait_s)
+            except (*TRANSIENT, PostgresError) as error:
+                log.warning("decisions wait", error=f"{type(error).__name__}: {error}")
+                await asyncio.sleep(wait_s * 4)
+
+    async def _rest(self, lane: int, wait_s: float) -> None:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._moved[lane].wait(), wait_s)
+        self._moved[lane].clear()
+
+    async def _round(self, runner: ConsumerRunner, assignment: Assignment, lane: int) -> bool:
+        """Decide everything that is due now; False where nothing is."""
+        partitions = runner.lane_partitions(lane)
+        cutoff = self._clock.now()
+        if not partitions or not await self._any_due(partitions, cutoff):
+            return False
+        await self._wait_for_positions(runner, assignment, lane, partitions)
+        while not assignment.ended.is_set() and await self._some(runner, partitions, cutoff):
+            pass
+        return True
+
+    async def _any_due(self, partitions: Sequence[int], cutoff: datetime) -> bool:
+        async with self._engine.connect() as connection:
+            due_at = await reviews.next_due_at(await journal.driver(connection), partitions)
+        return due_at is not None and due_at <= cutoff
+
+    async def _wait_for_positions(
+        self, runner: ConsumerRunner, assignment: Assignment, lane: int, partitions: Sequence[int]
+    ) -> None:
+        ends = await runner.high_watermarks(partitions)
+        while not assignment.ended.is_set() and any(runner.position(tp) < end for tp, end in ends.items()):
+            await self._rest(lane, self._settings.review_poll_ms / 1000)
+
+    async def _some(self, runner: ConsumerRunner, partitions: Sequence[int], cutoff: datetime) -> bool:
+        """Decide up to `decide_waybills_max` waybills; False where no review was left."""
+        async with self._engine.connect() as connection:
+            driver = await journal.driver(connection)
+            due = await reviews.due(driver, partitions, cutoff, self._settings.decide_waybills_max)
+            if not due:
+                return False
+            work = await self._read(driver, due, cutoff)
+        await self._judge(work)
+        touched = sorted({review.partition for review in due})
+        async with runner.fenced(touched) as (writer, _):
+            await self._write(writer, work, due)
+        self._relay.wake()
+        return True
+
+    async def _read(self, driver: Connection, due: Sequence[Review], cutoff: datetime) -> _Work:
+        work = _Work(cutoff)
+        for review in due:
+            work.add(review)
+        subjects = list(work.wanted)
+        work.heads = await cases.heads(driver, subjects)
+        work.drop_settled_terms()
+        subjects = list(work.wanted)
+        work.places = {subject: self._watch.place(subject) for subject in subjects}
+        work.streams = await journal.read(driver, subjects)
+        with_findings = [
+            s for s, head in work.heads.items() if s in work.wanted and self._judging.has_findings(head)
+        ]
+        if with_findings:
+            work.first_issued = await cases.first_issued(driver, with_findings)
+        return work
+
+    async def _judge(self, work: _Work) -> None:
+        """Judge waybill by waybill, giving the event loop its turn in between."""
+        slice_s = self._settings.decide_slice_ms / 1000
+        began_s = time.monotonic()
+        for subject, asked in work.wanted.items():
+            work.outcomes.append(self._judge_one(subject, asked, work))
+            if time.monotonic() - began_s > slice_s:
+                await asyncio.sleep(0)
+                began_s = time.monotonic()
+
+    def _judge_one(self, subject: str, asked: Review, work: _Work) -> Judgement:
+        now = self._clock.now()
+        head = work.heads.get(subject)
+        try:
+            stream: Stream = read_stream(work.streams.get(subject, ()))
+            if asked.priority == reviews.QUIET and (quiet_at := self._not_quiet_until(stream, asked, now)):
+                return Judgement(subject, asked.partition, postponed_to=quiet_at)
+            facts = self._facts.known_for(subject, now, work.first_issued.get(subject, {}))
+            asked_for = asked.priority == reviews.AT_ONCE
+            return self._judging.judge(
+                subject, asked.partition, stream, head, facts, now, asked_for=asked_for
+            )
+        except Exception as error:
+            log.exception("waybill parked", subject=subject)
+            _parked.inc()
+            return Judgement(subject, asked.partition, error=f"{type(error).__name__}: {error}")
+
+    def _not_quiet_until(self, stream: Stream, asked: Review, now: datetime) -> datetime | None:
+        settle = timedelta(milliseconds=self._settings.settle_ms)
+        last = max((e.recordedtime for e in stream.events if e.recordedtime), default=asked.since)
+        if last + settle <= now or now - asked.since >= timedelta(milliseconds=self._settings.settle_ms_max):
+            return None
+        return last + settle
+
+    async def _write(self, connection: AsyncConnection, work: _Work, due: Sequence[Review]) -> None:
+        driver = await journal.driver(connection)
+        outcomes = work.outcomes
+        issued = [o.issued for o in outcomes if o.issued is not None]
+        await cases.insert(driver, [i.head for i in issued if i.head.version == 1])
+        await cases.replace(driver, [i.head for i in issued if i.head.version > 1])
+        await cases.update(driver, [o.refreshed for o in outcomes if o.refreshed is not None])
+        await cases.keep_findings(
+            driver, [(i.head.subject, i.head.decided_at, finding) for i in issued for finding in i.findings]
+        )
+        await conflicts.record(connection, (c for o in outcomes for c in o.conflicts), self._clock.now())
+        failed = [
+            (o.subject, o.partition, self._clock.now(), o.error) for o in outcomes if o.error is not None
+        ]
+        if failed:
+            await cases.park(driver, failed)
+        await reviews.delete(driver, [review.address for review in due])
+        await reviews.insert(driver, self._following(work))
+        await self._publish(connection, issued)
+        # Under the locks, so that no event of these partitions is seen in between.
+        self._watch.decided(o.subject for o in outcomes if o.has_case)
+        for outcome in outcomes:
+            if not outcome.has_case and outcome.events:
+                self._watch.looked_at(outcome.subject, outcome.events)
+        _decided.inc(len(outcomes))
+        _issued.inc(len(issued))
+
+    def _following(self, work: _Work) -> list[ReviewRow]:
+        """The reviews that come next: the next term, a postponed look, and what came in while we judged."""
+        rows: list[ReviewRow] = []
+        now = self._clock.now()
+        for outcome in work.outcomes:
+            asked = work.wanted[outcome.subject]
+            if outcome.postponed_to is not None:
+                rows.append(
+                    (outcome.partition, reviews.QUIET, outcome.postponed_to, asked.since, outcome.subject)
+                )
+                continue
+            if outcome.error is None and outcome.next_review_at is not None and work.is_new_term(outcome):
+                rows.append((outcome.partition, reviews.TIMED, outcome.next_review_at, now, outcome.subject))
+            if self._watch.place(outcome.subject) is not work.places.get(outcome.subject):
+                rows.append((outcome.partition, reviews.AT_ONCE, now, now, outcome.subject))
+        return rows
+
+    async def _publish(self, connection: AsyncConnection, issued: Sequence[Judged]) -> None:
+        by_partition: dict[int, list[tuple[bytes | None, bytes | None]]] = {}
+        for item in issued:
+            by_partition.setdefault(item.head.partition, []).append((item.head.subject.encode(), item.record))
+        for partition, records in by_partition.items():
+            await enqueue(connection, VERDICTS, partition, records)
+
+
+class _Work:
+    """One batch of due waybills on its way from the reviews to the verdicts."""
+
+    def __init__(self, cutoff: datetime) -> None:
+        self.cutoff = cutoff
+        self.wanted: dict[str, Review] = {}
+        self.terms: set[tuple[str, datetime]] = set()
+        self.heads: dict[str, cases.Head] = {}
+        self.streams: dict[str, list[journal.Stored]] = {}
+        self.first_issued: dict[str, dict[str, datetime]] = {}
+        self.places: dict[str, Place | None] = {}
+        self.outcomes: list[Judgement] = []
+
+    def add(self, review: Review) -> None:
+        """Several reviews of a waybill are one look, for the most pressing reason."""
+        known = self.wanted.get(review.subject)
+        if known is None or review.priority < known.priority:
+            self.wanted[review.subject] = review
+        if review.priority == reviews.TIMED:
+            self.terms.add((review.subject, review.due_at))
+
+    def drop_settled_terms(self) -> None:
+        """A term that a newer verdict has overtaken needs no look: the verdict said when the next one is due."""
+        for subject, head in self.heads.items():
+            if self.wanted[subject].priority != reviews.TIMED:
+                continue
+            if head.next_review_at is None or head.next_review_at > self.cutoff:
+                del self.wanted[subject]
+
+    def is_new_term(self, outcome: Judgement) -> bool:
+        """Whether the next review stands in no row yet."""
+        head = self.heads.get(outcome.subject)
+        following = outcome.next_review_at
+        assert following is not None
+        return head is None or head.next_review_at != following or (outcome.subject, following) in self.terms

@@ -1,0 +1,186 @@
+"""From a decision to a verdict: what is new against the version last issued. Pure; the clock and the store are outside."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Final, NamedTuple
+
+import msgspec
+
+from services.arbitration.domain import Decision, Facts, Known, Rulebooks, decide, distinct, merge
+from services.arbitration.store.cases import Head
+from services.arbitration.store.conflicts import ConflictingCopy
+from services.arbitration.stream import Stream
+from shared.events import Event, SignatureRecorded
+from shared.events.outputs import Finding, OutputEvent, VerdictData
+from shared.ids import stable_id
+
+SOURCE: Final = "/services/arbitration"
+
+_encoder = msgspec.json.Encoder()
+_verdict = msgspec.json.Decoder(VerdictData)
+
+
+class Judged(NamedTuple):
+    """A verdict version to issue: the new head, its findings, and the record for the topic."""
+
+    head: Head
+    findings: list[Finding]
+    record: bytes
+
+
+class Judgement(NamedTuple):
+    """What looking at one waybill came to.
+
+    `issued`: a new version. `refreshed`: the same version knows more events now. Neither: nothing to say yet.
+    `postponed_to`: the waybill is not quiet yet. `error`: the decision raised. `events`: its stream in order.
+    """
+
+    subject: str
+    partition: int
+    issued: Judged | None = None
+    refreshed: Head | None = None
+    next_review_at: datetime | None = None
+    conflicts: Sequence[ConflictingCopy] = ()
+    events: Sequence[Event] = ()
+    postponed_to: datetime | None = None
+    error: str | None = None
+
+    @property
+    def has_case(self) -> bool:
+        """Whether a verdict of this waybill stands."""
+        return self.issued is not None or self.refreshed is not None
+
+
+def digest_of(findings: Sequence[Finding]) -> str:
+    """`sha256:` over the findings as published."""
+    if not findings:
+        return NOTHING_FOUND
+    return f"sha256:{hashlib.sha256(_encoder.encode(findings)).hexdigest()}"
+
+
+NOTHING_FOUND: Final = f"sha256:{hashlib.sha256(b'[]').hexdigest()}"
+
+
+class Judging:
+    """Judges waybills by the rulebooks and tells new verdicts from old ones."""
+
+    def __init__(self, rulebooks: Rulebooks, code_version: str) -> None:
+        self._rulebooks = rulebooks
+        self._code_version = code_version
+
+    def has_findings(self, head: Head) -> bool:
+        """Whether the version of `head` has any finding, revoked ones included."""
+        return head.digest != NOTHING_FOUND
+
+    def judge(
+        self,
+        subject: str,
+        partition: int,
+        stream: Stream,
+        head: Head | None,
+        facts: Facts,
+        now: datetime,
+        *,
+        asked_for: bool,
+    ) -> Judgement:
+        """Decide `stream` at `now`; a version is issued where one was asked for or the findings are not the same."""
+        network, _, waybill = subject.partition("/")
+        known, conflicts = distinct(stream.events, stream.bodies)
+        decision = judge_at(known, facts, self._rulebooks, now, network)
+        copies = [
+            _copy(subject, partition, stream, conflict.source, conflict.id, conflict.refused_digest)
+            for conflict in conflicts
+        ]
+        before = Judgement(
+            subject,
+            partition,
+            next_review_at=decision.next_review_at,
+            conflicts=copies,
+            events=[item.event for item in known],
+        )
+        previous = (
+            _verdict.decode(head.verdict).findings if head is not None and self.has_findings(head) else []
+        )
+        findings = merge(previous, decision)
+        digest = digest_of(findings)
+        if head is None and not findings and not asked_for and not _is_signed(known):
+            return before
+        if head is not None and digest == head.digest:
+            same = head._replace(
+                status=decision.status,
+                events=len(known),
+                conflicts=len(conflicts),
+                next_review_at=decision.next_review_at,
+            )
+            return before._replace(refreshed=same)
+        version = head.version + 1 if head is not None else 1
+        verdict = VerdictData(
+            network=network,
+            waybill=waybill,
+            version=version,
+            decided_at=now,
+            rulebook=decision.rulebook,
+            code_version=self._code_version,
+            digest=digest,
+            status=decision.status,
+            findings=findings,
+            origin=decision.origin,
+        )
+        body = _encoder.encode(verdict)
+        fresh = Head(
+            subject,
+            partition,
+            version,
+            decision.status,
+            now,
+            len(known),
+            len(conflicts),
+            decision.next_review_at,
+            digest,
+            body,
+        )
+        return before._replace(issued=Judged(fresh, findings, _record(subject, version, now, body)))
+
+
+def judge_at(
+    known: Sequence[Known[Event]], facts: Facts, rulebooks: Rulebooks, now: datetime, network: str
+) -> Decision:
+    """Decide on what has happened by `now`. A sender's clock may be a little ahead: such an event waits for its moment."""
+    if not known or known[-1].event.time <= now:
+        return decide(known, facts, rulebooks, now, network)
+    happened = [item for item in known if item.event.time <= now]
+    ahead = min(item.event.time for item in known if item.event.time > now)
+    decision = decide(happened, facts, rulebooks, now, network)
+    following = decision.next_review_at
+    if following is not None and following <= ahead:
+        return decision
+    # Terms are judged to the second: at the first whole one the event has happened.
+    return msgspec.structs.replace(
+        decision, next_review_at=ahead.replace(microsecond=0) + timedelta(seconds=1)
+    )
+
+
+def _is_signed(known: Sequence[Known[Event]]) -> bool:
+    return any(item.event.__class__ is SignatureRecorded for item in known)
+
+
+def _record(subject: str, version: int, now: datetime, body: bytes) -> bytes:
+    event = OutputEvent(
+        id=str(stable_id("verdict", subject, version)),
+        source=SOURCE,
+        type="verdict.issued",
+        subject=subject,
+        time=now,
+        data=msgspec.Raw(body),
+    )
+    return _encoder.encode(event)
+
+
+def _copy(
+    subject: str, partition: int, stream: Stream, source: str, event_id: str, digest: str
+) -> ConflictingCopy:
+    event_type = next(e.type for e in stream.events if e.source == source and e.id == event_id)
+    return ConflictingCopy(subject, partition, event_type, source, event_id, digest, stream.body_of(digest))

@@ -1,0 +1,76 @@
+"""Wiring of arbitration: `python -m services.arbitration.main`."""
+
+from __future__ import annotations
+
+from functools import partial
+from importlib.metadata import version
+
+from fastapi import FastAPI
+
+from services.arbitration.api import adjudications, cases, operations, rulebooks
+from services.arbitration.api.reader import CaseReader
+from services.arbitration.domain import load_rulebooks
+from services.arbitration.duties import Duties
+from services.arbitration.facts import FactBook
+from services.arbitration.handlers.deciding import Deciding
+from services.arbitration.handlers.ingest import Ingest
+from services.arbitration.judging import Judging
+from services.arbitration.settings import ArbitrationSettings
+from services.arbitration.watch import Watch
+from shared import log
+from shared.bus.assignment import RunnerLimits
+from shared.bus.runner import ConsumerRunner
+from shared.events import TOPIC_COMPLAINTS, TOPIC_SCANS, TOPIC_SIGNATURES
+from shared.http.app import serve
+from shared.service import ConsumingService
+
+SERVICE = "arbitration"
+CODE_VERSION = version("faultline")
+
+
+def application(settings: ArbitrationSettings) -> FastAPI:
+    """The application with everything it runs."""
+    service = ConsumingService(SERVICE, settings, sites=True, exemptions=True)
+    books = load_rulebooks()
+    facts = FactBook(service.engine, service.registries)
+    watch = Watch(Duties(books), settings.watch_waybills_max)
+    judging = Judging(books, CODE_VERSION)
+    deciding = Deciding(settings, service.engine, service.clock, watch, facts, judging, service.relay)
+    ingest = Ingest(settings, service.engine, service.clock, watch, deciding.wake)
+    runner = ConsumerRunner(
+        settings,
+        service.engine,
+        topics=(TOPIC_SCANS, TOPIC_SIGNATURES, TOPIC_COMPLAINTS),
+        group=SERVICE,
+        handler=ingest,
+        limits=RunnerLimits(
+            lanes=settings.lanes,
+            batch_records_max=settings.batch_records_max,
+            session_timeout_ms=settings.session_timeout_ms,
+        ),
+    )
+    service.consume(
+        runner,
+        prepare=[facts.load],
+        beside=[facts.keep, *(partial(deciding.run, runner, lane) for lane in range(settings.lanes))],
+    )
+    reader = CaseReader(service.engine, service.clock, facts, books, CODE_VERSION)
+    return service.app(
+        [
+            cases.router(reader),
+            adjudications.router(books),
+            rulebooks.router(books),
+            operations.router(service.engine, service.clock, deciding, settings.partitions),
+        ]
+    )
+
+
+def main() -> None:
+    """Run the service until SIGTERM."""
+    settings = ArbitrationSettings()
+    log.configure(SERVICE, settings.instance, settings.log_level)
+    serve(application(settings), settings)
+
+
+if __name__ == "__main__":
+    main()

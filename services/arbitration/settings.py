@@ -1,0 +1,34 @@
+"""Settings of arbitration beyond those of every service."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from shared.settings import ServiceSettings
+
+
+class ArbitrationSettings(ServiceSettings):
+    """Operating settings; none of them changes what a verdict says."""
+
+    settle_ms: int = Field(
+        2_000, ge=0, description="a waybill is quiet for so long before an ex-officio verdict"
+    )
+    settle_ms_max: int = Field(
+        60_000, description="an ex-officio verdict waits no longer than this for quiet"
+    )
+    lanes: int = Field(2, ge=1, description="transactions in flight, each owning some partitions")
+    batch_records_max: int = Field(10_000, ge=1, description="records a transaction takes at most")
+    decide_waybills_max: int = Field(1_000, ge=1, description="waybills decided in one transaction at most")
+    decide_slice_ms: int = Field(20, ge=1, description="longest use of the event loop while deciding")
+    watch_waybills_max: int = Field(
+        400_000, description="waybills whose last scan is remembered; others are read back"
+    )
+    recorded_ahead_ms_max: int = Field(
+        600_000, description="how far a recordedtime may lie ahead of the clock"
+    )
+    review_poll_ms: int = Field(250, description="how often due reviews are looked for")
+    stream_events_max: int = Field(5_000, description="longer streams are parked for a person to look at")
+    session_timeout_ms: int = Field(10_000, description="Kafka's session time-out of the consumer")
+    failures_in_a_row_max: int = Field(
+        200, description="bad records in a row, from several sources, that stop the consumer"
+    )

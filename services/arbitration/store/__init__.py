@@ -1,0 +1,1 @@
+"""Arbitration's SQL, and nobody else's."""

@@ -1,0 +1,125 @@
+"""Cases and the versions of their verdicts. Written a batch at a time, in the transaction that holds the partition."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from asyncpg import Connection
+
+from shared.events.outputs import Finding
+
+
+class Head(NamedTuple):
+    """The newest issued version of a waybill's verdict.
+
+    `events` and `conflicts` are those that this version knows of; `verdict` is the VerdictData as JSON.
+    """
+
+    subject: str
+    partition: int
+    version: int
+    status: str
+    decided_at: datetime
+    events: int
+    conflicts: int
+    next_review_at: datetime | None
+    digest: str
+    verdict: bytes
+
+
+_COLUMNS = Head._fields
+_TYPES = (
+    "text",
+    "smallint",
+    "integer",
+    "text",
+    "timestamptz",
+    "integer",
+    "integer",
+    "timestamptz",
+    "text",
+    "bytea",
+)
+_SELECT = f"SELECT {', '.join(_COLUMNS)} FROM cases"
+_UNNEST = ", ".join(f"${i}::{kind}[]" for i, kind in enumerate(_TYPES, 1))
+_UPDATE = (
+    "UPDATE cases AS c SET "
+    + ", ".join(f"{column} = n.{column}" for column in _COLUMNS[2:])
+    + f" FROM unnest({_UNNEST}) AS n({', '.join(_COLUMNS)}) WHERE c.subject = n.subject"
+)
+
+
+async def heads(connection: Connection, subjects: Sequence[str]) -> dict[str, Head]:
+    """The newest issued versions of `subjects`; a waybill without a verdict is absent."""
+    rows = await connection.fetch(f"{_SELECT} WHERE subject = ANY($1::text[])", subjects)
+    return {row[0]: Head(*row) for row in rows}
+
+
+async def insert(connection: Connection, fresh: Sequence[Head]) -> None:
+    """Add the first versions of waybills, in one COPY."""
+    if fresh:
+        await connection.copy_records_to_table("cases", records=fresh, columns=_COLUMNS)
+
+
+async def replace(connection: Connection, changed: Sequence[Head]) -> None:
+    """Put new versions in the place of older ones, which stay readable."""
+    if changed:
+        await connection.execute(
+            "INSERT INTO superseded (subject, version, decided_at, verdict)"
+            " SELECT subject, version, decided_at, verdict FROM cases WHERE subject = ANY($1::text[])",
+            [head.subject for head in changed],
+        )
+        await update(connection, changed)
+
+
+async def update(connection: Connection, changed: Sequence[Head]) -> None:
+    """Overwrite heads in place: what is known of the waybill beyond its verdict has changed."""
+    if changed:
+        await connection.execute(_UPDATE, *zip(*changed, strict=True))
+
+
+async def first_issued(connection: Connection, subjects: Sequence[str]) -> dict[str, dict[str, datetime]]:
+    """When each finding of these waybills was first issued: `{subject: {finding_id: moment}}`."""
+    rows = await connection.fetch(
+        "SELECT subject, finding_id, first_issued_at FROM findings WHERE subject = ANY($1::text[])", subjects
+    )
+    found: dict[str, dict[str, datetime]] = {}
+    for subject, finding_id, moment in rows:
+        found.setdefault(subject, {})[finding_id] = moment
+    return found
+
+
+async def keep_findings(connection: Connection, findings: Sequence[tuple[str, datetime, Finding]]) -> None:
+    """Keep `(subject, decided_at, finding)` for lists and appeals; the moment of first issue never changes."""
+    if not findings:
+        return
+    await connection.execute(
+        "INSERT INTO findings (subject, finding_id, rule, site, state, kind, amount_fen, first_issued_at)"
+        " SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::bigint[],"
+        " $8::timestamptz[]) ON CONFLICT (subject, finding_id) DO UPDATE SET site = excluded.site,"
+        " state = excluded.state, kind = excluded.kind, amount_fen = excluded.amount_fen",
+        [subject for subject, _, _ in findings],
+        [f.finding_id for _, _, f in findings],
+        [f.rule for _, _, f in findings],
+        [f.site for _, _, f in findings],
+        [f.state for _, _, f in findings],
+        [f.kind for _, _, f in findings],
+        [f.amount_fen for _, _, f in findings],
+        [decided_at for _, decided_at, _ in findings],
+    )
+
+
+async def park(connection: Connection, parked: Sequence[tuple[str, int, datetime, str]]) -> None:
+    """Set `(subject, partition, parked_at, error)` aside: these are not decided until somebody retries them."""
+    await connection.executemany(
+        "INSERT INTO parked (subject, partition, parked_at, error, attempts) VALUES ($1, $2, $3, $4, 1)"
+        " ON CONFLICT (subject) DO UPDATE SET error = excluded.error, attempts = parked.attempts + 1",
+        parked,
+    )
+
+
+async def release(connection: Connection, subjects: Sequence[str]) -> None:
+    """These waybills could be decided: they are no longer parked."""
+    await connection.execute("DELETE FROM parked WHERE subject = ANY($1::text[])", subjects)

@@ -1,0 +1,123 @@
+"""What people ask for: one waybill with all that is known of it, and lists of cases."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from services.arbitration.store import cases, journal
+from services.arbitration.store.cases import Head
+from services.arbitration.store.journal import Stored
+
+
+class File(NamedTuple):
+    """All that is stored of one waybill."""
+
+    pieces: list[Stored]
+    head: Head | None
+    first_issued: dict[str, datetime]
+
+
+@dataclass(frozen=True)
+class CaseFilter:
+    """Which cases a list shows; None does not filter. `decided_from` is included, `decided_to` is not."""
+
+    network: str | None = None
+    status: str | None = None
+    site: str | None = None
+    rule: str | None = None
+    decided_from: datetime | None = None
+    decided_to: datetime | None = None
+
+
+async def read_file(engine: AsyncEngine, subject: str) -> File:
+    """Journal, newest version and first issues of `subject`, read in one snapshot."""
+    async with engine.connect() as connection:
+        await connection.execution_options(isolation_level="REPEATABLE READ")
+        await connection.execute(text("SELECT 1"))
+        driver = await journal.driver(connection)
+        pieces = (await journal.read(driver, [subject])).get(subject, [])
+        head = (await cases.heads(driver, [subject])).get(subject)
+        issued = (await cases.first_issued(driver, [subject])).get(subject, {})
+    return File(pieces, head, issued)
+
+
+async def superseded(engine: AsyncEngine, subject: str, before: int | None, limit: int) -> list[bytes]:
+    """Older verdict versions of `subject` as JSON, newest first, below version `before`."""
+    query = text(
+        "SELECT verdict FROM superseded WHERE subject = :subject AND (CAST(:before AS integer) IS NULL"
+        " OR version < :before) ORDER BY version DESC LIMIT :limit"
+    )
+    async with engine.connect() as connection:
+        rows = await connection.execute(query, {"subject": subject, "before": before, "limit": limit})
+        return [row.verdict for row in rows]
+
+
+async def version_at(engine: AsyncEngine, subject: str, moment: datetime) -> int:
+    """The version that stood at `moment`; 0 where none was issued yet."""
+    query = text(
+        "SELECT coalesce(max(version), 0) FROM (SELECT version, decided_at FROM cases WHERE subject = :subject"
+        " UNION ALL SELECT version, decided_at FROM superseded WHERE subject = :subject) AS v WHERE decided_at <= :at"
+    )
+    async with engine.connect() as connection:
+        return int((await connection.execute(query, {"subject": subject, "at": moment})).scalar_one())
+
+
+async def list_cases(engine: AsyncEngine, asked: CaseFilter, after: str | None, limit: int) -> Sequence[Head]:
+    """Up to `limit` cases after the subject `after`, ordered by subject."""
+    where, values = _conditions(asked)
+    if after is not None:
+        where.append("c.subject > :after")
+        values["after"] = after
+    columns = ", ".join(f"c.{column}" for column in Head._fields)
+    condition = f"WHERE {' AND '.join(where)}" if where else ""
+    query = text(f"SELECT {columns} FROM cases AS c {condition} ORDER BY c.subject LIMIT :limit")
+    async with engine.connect() as connection:
+        rows = await connection.execute(query, values | {"limit": limit})
+        return [Head(*row) for row in rows]
+
+
+def _conditions(asked: CaseFilter) -> tuple[list[str], dict[str, Any]]:
+    where: list[str] = []
+    values: dict[str, Any] = {}
+    if asked.network is not None:
+        # '0' follows '/' in the C collation: the range holds exactly the subjects of the network.
+        where.append("c.subject >= :first AND c.subject < :last")
+        values |= {"first": f"{asked.network}/", "last": f"{asked.network}0"}
+    for name, column, sign in (
+        ("status", "status", "="),
+        ("decided_from", "decided_at", ">="),
+        ("decided_to", "decided_at", "<"),
+    ):
+        if (value := getattr(asked, name)) is not None:
+            where.append(f"c.{column} {sign} :{name}")
+            values[name] = value
+    finding = [f"f.{name} = :{name}" for name in ("site", "rule") if getattr(asked, name) is not None]
+    if finding:
+        where.append(
+            "EXISTS (SELECT FROM findings AS f WHERE f.subject = c.subject AND f.state <> 'revoked'"
+            f" AND {' AND '.join(finding)})"
+        )
+        values |= {
+            name: getattr(asked, name) for name in ("site", "rule") if getattr(asked, name) is not None
+        }
+    return where, values
+
+
+async def parked(
+    engine: AsyncEngine, network: str | None, after: str | None, limit: int
+) -> list[dict[str, Any]]:
+    """Waybills that are set aside, by subject, after the subject `after`."""
+    query = text(
+        "SELECT subject, parked_at, error, attempts FROM parked WHERE subject > :after"
+        " AND (CAST(:network AS text) IS NULL OR split_part(subject, '/', 1) = :network)"
+        " ORDER BY subject LIMIT :limit"
+    )
+    async with engine.connect() as connection:
+        rows = await connection.execute(query, {"after": after or "", "network": network, "limit": limit})
+        return [dict(row) for row in rows.mappings()]

@@ -1,0 +1,73 @@
+"""Due reviews: which waybill is to be decided when.
+
+Rows are only ever inserted; whoever takes some deletes exactly the rows it read, by their physical address. That is
+safe because only the holder of the partition's epoch deletes, and no row is ever updated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final, NamedTuple
+
+from asyncpg import Connection
+
+AT_ONCE: Final = 0
+"""Complaints, reports, what asks for a decision, events on a waybill that has a case, retries."""
+QUIET: Final = 1
+"""Ex officio, once the waybill has been quiet for the `settle` time."""
+TIMED: Final = 2
+"""A term ends."""
+
+ReviewRow = tuple[int, int, datetime, datetime, str]
+"""`(partition, priority, due_at, since, subject)`."""
+_COLUMNS = ("partition", "priority", "due_at", "since", "subject")
+
+
+class Review(NamedTuple):
+    """A due review as read. `address`: where its row is."""
+
+    address: str
+    partition: int
+    priority: int
+    due_at: datetime
+    since: datetime
+    subject: str
+
+
+async def insert(connection: Connection, rows: Sequence[ReviewRow]) -> None:
+    """Add reviews in one COPY."""
+    if rows:
+        await connection.copy_records_to_table("reviews", records=rows, columns=_COLUMNS)
+
+
+async def due(connection: Connection, partitions: Sequence[int], until: datetime, limit: int) -> list[Review]:
+    """Up to `limit` reviews due by `until`: complaints first, then the earliest."""
+    rows = await connection.fetch(
+        "SELECT r.ctid::text, r.partition, p.priority, r.due_at, r.since, r.subject"
+        " FROM unnest($1::smallint[]) AS n(partition) CROSS JOIN (VALUES (0), (1), (2)) AS p(priority)"
+        " CROSS JOIN LATERAL (SELECT ctid, * FROM reviews WHERE partition = n.partition AND priority = p.priority"
+        " AND due_at <= $2 ORDER BY due_at LIMIT $3) AS r"
+        " ORDER BY p.priority, r.due_at LIMIT $3",
+        partitions,
+        until,
+        limit,
+    )
+    return [Review(*row) for row in rows]
+
+
+async def delete(connection: Connection, addresses: Sequence[str]) -> None:
+    """Delete exactly the rows read."""
+    await connection.execute("DELETE FROM reviews WHERE ctid = ANY($1::text[]::tid[])", addresses)
+
+
+async def next_due_at(connection: Connection, partitions: Sequence[int]) -> datetime | None:
+    """When the next review of these partitions falls due."""
+    found: datetime | None = await connection.fetchval(
+        "SELECT min(r.due_at) FROM unnest($1::smallint[]) AS n(partition)"
+        " CROSS JOIN (VALUES (0), (1), (2)) AS p(priority)"
+        " CROSS JOIN LATERAL (SELECT due_at FROM reviews WHERE partition = n.partition"
+        " AND priority = p.priority ORDER BY due_at LIMIT 1) AS r",
+        partitions,
+    )
+    return found

@@ -1,0 +1,145 @@
+"""When a scan asks for a decision: the moment its waybill could become somebody's fault, not before.
+
+A scan that goes on where the last one left off is nobody's fault, and costs nothing. The watch remembers, for a bounded
+number of waybills, where each parcel was last; any scan that does not follow from that, a waybill no longer
+remembered included, is looked at once its stream has settled. What the watch forgets costs a look, never a verdict.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from typing import Any, Final, Protocol
+
+from shared.events import (
+    EVENT_CLASSES,
+    Event,
+    ScanArrived,
+    ScanCollected,
+    ScanDeparted,
+    ScanOutForDelivery,
+    ScanProblem,
+    ScanReturned,
+    SignatureRecorded,
+    SignatureVoided,
+)
+
+HERE, TOWARDS, OUT, ODD, CASE = range(5)
+"""What is remembered: held by a site; on its way to a site; out for delivery; unclear; a verdict was issued."""
+
+Place = tuple[int, str, datetime | None]
+"""Where a parcel was last: state, site, and when it arrived there. A plain tuple, because one is made for each scan."""
+
+DECIDED: Final[Place] = (CASE, "", None)
+UNCLEAR: Final[Place] = (ODD, "", None)
+
+AT_ONCE: Final = "at_once"
+WHEN_QUIET: Final = "when_quiet"
+Wish = str | datetime | None
+"""What an event asks for: a decision at once, one when the waybill is quiet, a review at a moment, or nothing."""
+
+
+class Duties(Protocol):
+    """The first moments at which an ordinary scan becomes a fault by the mere passing of time."""
+
+    def of_collection(self, event: ScanCollected) -> Wish:
+        """What a collection asks for."""
+
+    def of_delivery(self, event: ScanOutForDelivery, arrived: datetime) -> Wish:
+        """What going out for delivery asks for, at a site where the parcel arrived at `arrived`."""
+
+
+class Watch:
+    """Remembers up to `waybills_max` parcels; the one met first is forgotten first."""
+
+    def __init__(self, duties: Duties, waybills_max: int) -> None:
+        self._duties = duties
+        self._waybills_max = waybills_max
+        self._places: dict[str, Place] = {}
+        self.place = self._places.get
+        """`place(subject)`: where a parcel was last, None if not remembered. Another object: an event came in."""
+
+    def see(self, event: Event, place: Place | None) -> Wish:
+        """Take an event in, in the order of arrival, and say what it asks for. `place`: its waybill's, as remembered."""
+        if place is DECIDED:
+            return AT_ONCE
+        following, wish = _STEPS[event.__class__](self._duties, place, event)
+        if place is None:
+            self._make_room()
+        self._places[event.subject] = following
+        return wish
+
+    def decided(self, subjects: Iterable[str]) -> None:
+        """A verdict was issued for these waybills: whatever comes now is decided at once."""
+        for subject in subjects:
+            self._remember(subject, DECIDED)
+
+    def looked_at(self, subject: str, events: Iterable[Event]) -> None:
+        """The waybill's stream, in order, was looked at and nothing was found: go on from its last scan."""
+        place: Place | None = None
+        for event in events:
+            place, _ = _STEPS[event.__class__](self._duties, place, event)
+        if place is not None:
+            self._remember(subject, place)
+
+    def forget(self, subjects: Iterable[str]) -> None:
+        """What was seen of these waybills may not have been stored."""
+        for subject in subjects:
+            self._places.pop(subject, None)
+
+    def clear(self) -> None:
+        """Forget everything: other workers may have seen events in between."""
+        self._places.clear()
+
+    def _remember(self, subject: str, place: Place) -> None:
+        if subject not in self._places:
+            self._make_room()
+        self._places[subject] = place
+
+    def _make_room(self) -> None:
+        if len(self._places) >= self._waybills_max:
+            del self._places[next(iter(self._places))]
+
+
+Step = Callable[[Duties, Place | None, Any], tuple[Place, Wish]]
+
+
+def _collected(duties: Duties, place: Place | None, event: ScanCollected) -> tuple[Place, Wish]:
+    return (HERE, event.data.site, None), (duties.of_collection(event) if place is None else WHEN_QUIET)
+
+
+def _departed(_: Duties, place: Place | None, event: ScanDeparted) -> tuple[Place, Wish]:
+    data = event.data
+    usual = place is not None and place[0] == HERE and place[1] == data.site
+    return (TOWARDS, data.next_site, None), (None if usual else WHEN_QUIET)
+
+
+def _arrived(_: Duties, place: Place | None, event: ScanArrived) -> tuple[Place, Wish]:
+    site = event.data.site
+    usual = place is not None and place[0] == TOWARDS and place[1] == site
+    return (HERE, site, event.time), (None if usual else WHEN_QUIET)
+
+
+def _out(duties: Duties, place: Place | None, event: ScanOutForDelivery) -> tuple[Place, Wish]:
+    site = event.data.site
+    if place is not None and place[0] == HERE and place[1] == site and place[2] is not None:
+        return (OUT, site, place[2]), duties.of_delivery(event, place[2])
+    return (OUT, site, None), WHEN_QUIET
+
+
+def _settles(_: Duties, place: Place | None, event: Event) -> tuple[Place, Wish]:
+    return UNCLEAR, WHEN_QUIET
+
+
+def _asks(_: Duties, place: Place | None, event: Event) -> tuple[Place, Wish]:
+    return UNCLEAR, AT_ONCE
+
+
+_STEPS: Final[dict[type, Step]] = {
+    **dict.fromkeys(EVENT_CLASSES, _asks),
+    **dict.fromkeys((ScanProblem, ScanReturned, SignatureRecorded, SignatureVoided), _settles),
+    ScanCollected: _collected,
+    ScanDeparted: _departed,
+    ScanArrived: _arrived,
+    ScanOutForDelivery: _out,
+}
