@@ -33,6 +33,8 @@ Network = Annotated[str | None, Query(pattern=NETWORK_PATTERN)]
 Site = Annotated[str | None, Query(pattern=SITE_PATTERN)]
 Waybill = Annotated[str | None, Query(pattern=r"^[A-Z0-9-]{6,32}$")]
 
+Moment = Annotated[datetime, msgspec.Meta(tz=True)]
+
 _encode = msgspec.json.Encoder().encode
 
 
@@ -83,9 +85,7 @@ def router(
         """Notices, newest first. A site's key sees its own only."""
         asked = _within(who, Filter(network, site, waybill, state))
         async with engine.connect() as connection:
-            listed = await store.page(
-                connection, asked, before=decode(cursor, datetime, UUID), limit=limit + 1
-            )
+            listed = await store.page(connection, asked, before=decode(cursor, Moment, UUID), limit=limit + 1)
         shown = page_of(
             [_shown(one) for one in listed], limit, lambda item: (item["created_at"], item["notice_id"])
         )

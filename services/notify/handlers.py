@@ -114,8 +114,7 @@ class VerdictHandler:
                     _past.inc()
                 continue
             seen[subject], causes = advance(before, verdict, appeal_days=self._appeal_days, zone=self._zone)
-            if verdict.findings or before.findings:
-                changed.add(subject)
+            changed.add(subject)
             for cause in causes:
                 # A microsecond apart, so that lists show the notices of one batch in the order of their versions.
                 created_at = now + timedelta(microseconds=len(new))

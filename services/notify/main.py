@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fastapi import FastAPI
+from shared.bus.assignment import RunnerLimits
 
 from services.notify.api import router
 from services.notify.feed import NoticeFeed
@@ -10,7 +11,7 @@ from services.notify.handlers import VERDICTS_TOPIC, VerdictHandler
 from services.notify.settings import NotifySettings
 from services.notify.texts import Language, Texts
 from shared import log
-from shared.bus.runner import ConsumerRunner, RunnerLimits
+from shared.bus.runner import ConsumerRunner
 from shared.http.app import serve
 from shared.service import ConsumingService
 
