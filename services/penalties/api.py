@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Annotated, Any, Literal
@@ -43,12 +43,14 @@ Site = Annotated[str, Path(pattern=SITE_PATTERN)]
 Period = Annotated[str, Path(pattern=PERIOD_PATTERN, description="month in the networks' zone")]
 Moment = Annotated[AwareDatetime | None, AfterValidator(_in_database_range)]
 
+_ORDINAL = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
 _SITE_PLACE = (
     Annotated[str, msgspec.Meta(pattern=PERIOD_PATTERN)],
     Annotated[datetime, msgspec.Meta(tz=True)],
-    UUID,
+    Annotated[str, msgspec.Meta(pattern=WAYBILL_PATTERN)],
+    _ORDINAL,
 )
-_WAYBILL_PLACE = (Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)],)
+_WAYBILL_PLACE = (_ORDINAL,)
 
 _encode = msgspec.json.Encoder().encode
 
@@ -174,13 +176,15 @@ def router(engine: AsyncEngine, clock: Clock, settings: PenaltiesSettings, group
         """The entries that have the site on either side, by period and moment."""
         _may_read(who, network, site)
         position = decode(cursor, *_SITE_PLACE)
-        after = Place(position[0], position[1], str(position[2])) if position else None
+        after = Place(*position) if position else None
         wanted = Filter(period, rule, waybill, from_, to)
         async with engine.connect() as connection:
             found = await queries.entries_of_site(
                 connection, network, site, wanted, after=after, limit=limit + 1
             )
-        return _json(page_of(found, limit, lambda e: (e.period, e.posted_at.isoformat(), e.entry_id)))
+        return _json(
+            _entries_page(found, limit, lambda place: place._replace(posted_at=place.posted_at.isoformat()))
+        )
 
     @routes.get("/v1/waybills/{network}/{waybill}/entries", response_model=Page[EntryBody])
     async def waybill_entries(
@@ -202,8 +206,7 @@ def router(engine: AsyncEngine, clock: Clock, settings: PenaltiesSettings, group
                 after=position[0] if position else -1,
                 limit=limit + 1,
             )
-        page = page_of(found, limit, lambda placed: (placed[0],))
-        return _json({"items": [entry for _, entry in page["items"]], "next": page["next"]})
+        return _json(_entries_page(found, limit, lambda ordinal: (ordinal,)))
 
     @routes.get(
         "/v1/statements/{network}/{site}/{period}",
@@ -303,13 +306,14 @@ async def _statement(
     connection: AsyncConnection, network: str, site: str, period: str, lines_max: int
 ) -> statements.Statement:
     opening = await queries.balance(connection, network, site, before=period)
-    entries: list[Entry] = await queries.entries_of_site(
+    placed = await queries.entries_of_site(
         connection, network, site, Filter(period=period), after=None, limit=lines_max + 1
     )
-    if len(entries) > lines_max:
+    if len(placed) > lines_max:
         detail = f"The statement has more than {lines_max} lines. Read the entries page by page instead."
         raise Problem(422, "Statement too long", detail)
     closed = await queries.closing(connection, network, period) is not None
+    entries = [entry for _, entry in placed]
     return statements.statement(network, site, period, closed=closed, opening=opening, entries=entries)
 
 
@@ -318,6 +322,14 @@ async def _snapshot(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
     """A connection whose statements all see the same moment of the database."""
     async with engine.connect() as connection:
         yield await connection.execution_options(isolation_level="REPEATABLE READ")
+
+
+def _entries_page(
+    placed: list[tuple[Any, Entry]], limit: int, position: Callable[[Any], tuple[Any, ...]]
+) -> dict[str, Any]:
+    """A page of entries that come with their places; `position` makes a cursor's members of a place."""
+    page = page_of(placed, limit, lambda item: position(item[0]))
+    return {"items": [entry for _, entry in page["items"]], "next": page["next"]}
 
 
 def _json(members: Any) -> Response:

@@ -8,7 +8,8 @@ from services.penalties.api import router
 from services.penalties.handlers import VERDICTS_TOPIC, VerdictHandler
 from services.penalties.settings import PenaltiesSettings
 from shared import log
-from shared.bus.runner import ConsumerRunner, RunnerLimits
+from shared.bus.assignment import RunnerLimits
+from shared.bus.runner import ConsumerRunner
 from shared.http.app import serve
 from shared.service import ConsumingService
 

@@ -29,7 +29,8 @@ class Place(NamedTuple):
 
     period: str
     posted_at: datetime
-    entry_id: str
+    waybill: str
+    ordinal: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +86,11 @@ async def balance(
 
 async def entries_of_site(
     connection: AsyncConnection, network: str, site: str, wanted: Filter, *, after: Place | None, limit: int
-) -> list[Entry]:
-    """Up to `limit` entries that have `site` on either side, by period and moment, those after `after`."""
+) -> list[tuple[Place, Entry]]:
+    """Up to `limit` entries that have `site` on either side, with their places, those after `after`.
+
+    They come by period and moment, those of a waybill in booking order.
+    """
     owing = and_(entries.c.network == network, entries.c.debit_site == site)
     owed = and_(
         entries.c.network == network,
@@ -98,8 +102,11 @@ async def entries_of_site(
         _ordered(select(entries).where(side, *_conditions(wanted, after)), limit) for side in (owing, owed)
     ]
     union = parts[0].union_all(parts[1]).subquery()
-    query = select(union).order_by(union.c.period, union.c.posted_at, union.c.entry_id).limit(limit)
-    return [entry_of(row) for row in await connection.execute(query)]
+    query = select(union).order_by(*(union.c[name] for name in Place._fields)).limit(limit)
+    return [
+        (Place(*(getattr(row, name) for name in Place._fields)), entry_of(row))
+        for row in await connection.execute(query)
+    ]
 
 
 async def entries_of_waybill(
@@ -180,11 +187,11 @@ def _conditions(wanted: Filter, after: Place | None) -> list[ColumnElement[bool]
     if wanted.to is not None:
         conditions.append(entries.c.posted_at < wanted.to)
     if after is not None:
-        columns = (entries.c.period, entries.c.posted_at, entries.c.entry_id)
+        columns = [entries.c[name] for name in Place._fields]
         place = [literal(value, column.type) for value, column in zip(after, columns, strict=True)]
         conditions.append(tuple_(*columns) > tuple_(*place))
     return conditions
 
 
 def _ordered(query: Select[Any], limit: int) -> Select[Any]:
-    return query.order_by(entries.c.period, entries.c.posted_at, entries.c.entry_id).limit(limit)
+    return query.order_by(*(entries.c[name] for name in Place._fields)).limit(limit)

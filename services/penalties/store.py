@@ -76,8 +76,8 @@ entries = Table(
     Column("record_offset", BigInteger, nullable=False, comment="of the verdict's record"),
     CheckConstraint("amount_fen > 0", name="entries_amount_fen"),
     Index("entries_waybill", "network", "waybill", "ordinal", unique=True),
-    Index("entries_debit_site", "network", "debit_site", "period", "posted_at", "entry_id"),
-    Index("entries_credit_site", "network", "credit_site", "period", "posted_at", "entry_id"),
+    Index("entries_debit_site", "network", "debit_site", "period", "posted_at", "waybill", "ordinal"),
+    Index("entries_credit_site", "network", "credit_site", "period", "posted_at", "waybill", "ordinal"),
     comment="the ledger: immutable, each row a balanced entry",
 )
 

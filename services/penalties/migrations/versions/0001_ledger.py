@@ -49,8 +49,8 @@ _STATEMENTS = (
         record_offset bigint NOT NULL
     )""",
     "CREATE UNIQUE INDEX entries_waybill ON entries (network, waybill, ordinal)",
-    "CREATE INDEX entries_debit_site ON entries (network, debit_site, period, posted_at, entry_id)",
-    "CREATE INDEX entries_credit_site ON entries (network, credit_site, period, posted_at, entry_id)",
+    "CREATE INDEX entries_debit_site ON entries (network, debit_site, period, posted_at, waybill, ordinal)",
+    "CREATE INDEX entries_credit_site ON entries (network, credit_site, period, posted_at, waybill, ordinal)",
     "COMMENT ON TABLE entries IS 'the ledger: immutable, each row a balanced entry'",
     "COMMENT ON COLUMN entries.ordinal IS 'place among the waybill''s entries, from 0'",
     "COMMENT ON COLUMN entries.version IS 'of the verdict that moved the money'",
