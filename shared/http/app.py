@@ -117,10 +117,14 @@ def _show_problems(responses: dict[str, Any]) -> None:
     validation = responses.get("422")
     if validation and "HTTPValidationError" in str(validation.get("content", "")):
         del responses["422"]
-    for response in responses.values():
-        content = response.get("content", {})
-        if content.get("application/json", {}).get("schema", {}).get("$ref", "").endswith("/ProblemBody"):
-            content[problems.MEDIA_TYPE] = content.pop("application/json")
+    problem = {"schema": {"$ref": "#/components/schemas/ProblemBody"}}
+    for status, response in responses.items():
+        if status == "default" or status >= "400":
+            content = response.setdefault("content", {})
+            if content.get("application/json") == problem:
+                del content["application/json"]
+            # Also where a route answers this status in a form of its own, what stands before the route may answer it.
+            content[problems.MEDIA_TYPE] = problem
 
 
 def _probes(service: str, instance: str, readiness: Readiness) -> APIRouter:

@@ -4,13 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
-import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -20,12 +16,10 @@ from aiokafka import AIOKafkaConsumer
 
 from shared.bus.connection import kafka_options
 from shared.settings import ServiceSettings
+from tests.support.intake import OPERATOR_KEY, IntakeProcess
 
 pytestmark = pytest.mark.stack
 
-REPOSITORY = Path(__file__).parents[2]
-OPERATOR_KEY = "operator-key-of-this-test"
-START_S = 60.0
 IN_FORCE_S = 5.0
 """contract.md §4: a key is in force, or no more, in every service within 5 seconds."""
 
@@ -70,43 +64,13 @@ class Copy:
 @pytest.fixture(scope="module")
 async def copies(kafka_settings: ServiceSettings) -> AsyncIterator[tuple[Copy, Copy]]:
     """Two copies of intake, each a process of its own, both ready."""
-    async with AsyncExitStack() as stack:
-        started = [await start(stack, kafka_settings, f"intake-{number}") for number in (1, 2)]
-        yield started[0], started[1]
-
-
-async def start(stack: AsyncExitStack, settings: ServiceSettings, instance: str) -> Copy:
-    environment = {
-        **os.environ,
-        "KAFKA_BOOTSTRAP_SERVERS": settings.kafka_bootstrap_servers,
-        "FAULTLINE_HTTP_PORT": "0",
-        "FAULTLINE_INSTANCE": instance,
-        "FAULTLINE_OPERATOR_KEY": OPERATOR_KEY,
-    }
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "services.intake.main",
-        cwd=REPOSITORY,
-        env=environment,
-        stderr=asyncio.subprocess.PIPE,
-    )
-
-    async def end() -> None:
-        process.terminate()
-        await process.communicate()
-
-    stack.push_async_callback(end)
-    assert process.stderr is not None
-    async with asyncio.timeout(START_S):
-        url = ""
-        while not url:
-            url = json.loads(await process.stderr.readline()).get("url", "")
-        drain = asyncio.create_task(process.stderr.read())
-        stack.callback(drain.cancel)
-        client = await stack.enter_async_context(httpx.AsyncClient(base_url=url, timeout=20, trust_env=False))
-        await until(lambda: answers(client.get("/readyz"), 200), START_S)
-    return Copy(client)
+    processes = [
+        IntakeProcess(kafka_settings.kafka_bootstrap_servers, instance=name)
+        for name in ("intake-1", "intake-2")
+    ]
+    await asyncio.gather(*(process.start() for process in processes))
+    yield Copy(processes[0].client), Copy(processes[1].client)
+    await asyncio.gather(*(process.stop() for process in processes))
 
 
 async def answers(call: Awaitable[httpx.Response], status: int) -> bool:
