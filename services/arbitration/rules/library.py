@@ -153,6 +153,8 @@ class Rulebooks:
         rules = [rule for name in names for rule in self._rules[name]]
         own = {rule.id for rule in self._rules[own_id]} if own_id is not None else set()
         found = NetworkRules(network, own_id or NATIONAL, rules, own, self._general)
+        # What applies everywhere first: it may take findings away over which the network's book divides the money.
+        names.sort(key=lambda name: name == own_id)
         found.adjusters = tuple(adjuster for name in names for adjuster in REGISTERS[name][1])
         return found
 

@@ -6,6 +6,7 @@ are plain arithmetic: `at` is seconds since the epoch, `day` is days since 1970-
 
 from __future__ import annotations
 
+from calendar import monthrange
 from datetime import UTC, date, datetime, timedelta, timezone, tzinfo
 from typing import Final
 
@@ -80,3 +81,10 @@ def say_moment(at: int) -> str:
     """A moment in local time as it stands in reasons: 2026-03-04 07:30, with seconds where there are any."""
     moment = datetime.fromtimestamp(at, ZONE)
     return moment.strftime("%Y-%m-%d %H:%M:%S" if moment.second else "%Y-%m-%d %H:%M")
+
+
+def one_month_after(day: int) -> int:
+    """The same day number of the next month, its last day where the month is shorter."""
+    start = date_of(day)
+    year, month = (start.year + 1, 1) if start.month == 12 else (start.year, start.month + 1)
+    return day_number(date(year, month, min(start.day, monthrange(year, month)[1])))

@@ -1,4 +1,4 @@
-"""Damage and loss, and the reports that are not accepted: TT-06, TT-07, TT-12 (rejection), TT-14, TT-15, TT-17, TT-20."""
+"""Damage and loss, and the reports that are not accepted: TT-06, TT-07, TT-14, TT-15, TT-17, TT-20."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from services.arbitration.rules.liability import Blame, damage, loss
 from services.arbitration.rules.localtime import say_day, say_moment
 from services.arbitration.rules.rulebook import Rule
 from services.arbitration.rules.stream import Known
-from services.arbitration.rules.tiantian.fees import may_dispose_from
 from services.arbitration.rules.tiantian.reports import (
     DAMAGE_KINDS,
     Report,
@@ -89,7 +88,7 @@ def _compensation(case: Case, rule: Rule, claim: Claim, *, struck_out: bool) -> 
     calculation: dict[str, Any] = {**goods.calculation, **halved}
     if settled:
         calculation["settled_privately"] = True
-    return case.finding(
+    finding = case.finding(
         rule,
         terms,
         kind="liability" if goods.amount_fen is None else "compensation",
@@ -111,6 +110,8 @@ def _compensation(case: Case, rule: Rule, claim: Claim, *, struck_out: bool) -> 
         assumed=goods.assumed,
         calculation=calculation,
     )
+    case.memo.setdefault("payees", {})[finding.finding_id] = first.site
+    return finding
 
 
 def _amount(case: Case, goods: Worth, report: Report, struck_out: bool) -> tuple[int, dict[str, int]]:
@@ -133,9 +134,10 @@ def _why(blame: Blame) -> Value:
     return f"{sites} 已按时公告免责，责任上移", f"{sites} reported in time, so liability moves upstream"
 
 
-def _rejections(
+def rejections(
     case: Case, rule: Rule, describe: Callable[[Report], tuple[dict[str, Value], list[Known[Any] | None]]]
 ) -> Iterator[Finding]:
+    """A rejection for each report that this rule rejects; `describe` gives the reason's values and the evidence."""
     for report in rejected(case, rule.id):
         terms = rule.at(report.filed.day)
         values, evidence = describe(report)
@@ -171,27 +173,21 @@ def tt_14(case: Case, rule: Rule) -> Iterable[Finding]:
         shown: list[Known[Any] | None] = [*left[:1], *case.of(ScanCollected)[:1]]
         return {"days": days, "start": say_day(begun), "last": say_day(begun + days)}, shown[:1]
 
-    return list(_rejections(case, rule, describe))
-
-
-def tt_12_rejection(case: Case, rule: Rule) -> Iterable[Finding]:
-    """Claims of an origin that let the return fee go unpaid are not accepted any more (002 五4)."""
-    since = may_dispose_from(case)
-    return list(_rejections(case, rule, lambda _report: ({"since": say_moment(since or 0)}, [])))[:1]
+    return list(rejections(case, rule, describe))
 
 
 def tt_15(case: Case, rule: Rule) -> Iterable[Finding]:
     """Cash inside (002 七2): origin bears the consequences, the report is not accepted."""
-    return list(_rejections(case, rule, lambda _report: ({}, list(case.of(ScanCollected)[:1]))))
+    return list(rejections(case, rule, lambda _report: ({}, list(case.of(ScanCollected)[:1]))))
 
 
 def tt_17(case: Case, rule: Rule) -> Iterable[Finding]:
     """Signed for normally (002 七4, 七6)."""
     signature = normal_signature(case)
     signed = say_moment(signature.at) if signature is not None else "-"
-    return list(_rejections(case, rule, lambda _report: ({"signed": signed}, [signature])))
+    return list(rejections(case, rule, lambda _report: ({"signed": signed}, [signature])))
 
 
 def tt_20(case: Case, rule: Rule) -> Iterable[Finding]:
     """Fragile goods, inner damage (002 七8)."""
-    return list(_rejections(case, rule, lambda _report: ({}, list(case.of(ScanCollected)[:1]))))
+    return list(rejections(case, rule, lambda _report: ({}, list(case.of(ScanCollected)[:1]))))

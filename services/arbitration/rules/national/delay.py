@@ -1,4 +1,4 @@
-"""The national standard GB-* (rules.md §3, source 000 part two); applies in every network."""
+"""Complete delay: GB-01, and the term that GB-03 looks at too."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from services.arbitration.rules.case import Case
 from services.arbitration.rules.localtime import day_of, say_day, seconds, start_of
-from services.arbitration.rules.rulebook import Rule, RuleDef, Terms
+from services.arbitration.rules.rulebook import Rule, Terms
 from services.arbitration.rules.stream import Known
 from shared.events import ScanCollected
 from shared.events.outputs import Finding
@@ -91,7 +91,3 @@ def gb_01(case: Case, rule: Rule) -> Iterable[Finding]:
             exemptions=touched,
         )
     ]
-
-
-RULES = (RuleDef("GB-01", gb_01),)
-ADJUSTERS = ()

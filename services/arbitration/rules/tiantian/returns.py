@@ -1,0 +1,297 @@
+"""Returns asked for, answered, paid and carried out: TT-09 to TT-13, TT-26, TT-28 (002 五)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+from services.arbitration.rules.case import Case, Value, yuan
+from services.arbitration.rules.custody import Link
+from services.arbitration.rules.localtime import clock_of, date_of, day_number, say_day, say_moment, start_of
+from services.arbitration.rules.rulebook import Rule, Terms
+from services.arbitration.rules.stream import Known
+from services.arbitration.rules.tiantian.claims import rejections
+from services.arbitration.rules.tiantian.fees import may_dispose_from, unpaid_notices
+from shared.events import GoodsDisposed, ReturnAnswered, ReturnFeePaid, ReturnRequested
+from shared.events.outputs import Award, Finding
+from shared.workdays import working_term
+
+
+class Overdue(NamedTuple):
+    """A return that is not carried out in time: the last day of the term and the days started after it."""
+
+    last: int
+    until: int
+    days: int
+    assumed: tuple[str, ...]
+
+
+def tt_09(case: Case, rule: Rule) -> Iterable[Finding]:
+    """Return not carried out (002 五1): origin asked in writing and the parcel has not gone back in two working days."""
+    request = _request(case, case.custody.origin_site)
+    delivery = case.custody.delivery
+    terms = rule.on(request.day) if request is not None else None
+    if request is None or delivery is None or terms is None:
+        return ()
+    # Nobody can send back what has not come yet.
+    start = request.day if delivery.first.at <= request.at else delivery.first.day
+    overdue = _overdue(case, request, start, terms)
+    if overdue is None:
+        return ()
+    amount_fen = _days_fine(case, overdue, terms)
+    values: dict[str, Value] = {"requested": say_moment(request.at)}
+    return [
+        _overdue_finding(
+            case, rule, terms, overdue, delivery, request, amount_fen, values, {"days": overdue.days}
+        )
+    ]
+
+
+def tt_13(case: Case, rule: Rule) -> Iterable[Finding]:
+    """Fee taken, not returned (002 五5): the fee back, and 50 for each day started after two working days."""
+    delivery = case.custody.delivery
+    origin = case.custody.origin_site
+    paid = [known for known in case.of(ReturnFeePaid) if known.event.data.site == origin]
+    terms = rule.on(paid[0].day) if paid else None
+    if delivery is None or terms is None:
+        return ()
+    overdue = _overdue(case, paid[0], paid[0].day, terms)
+    if overdue is None:
+        return ()
+    fee_fen = sum(known.event.data.fee_fen for known in paid)
+    amount_fen = fee_fen + _days_fine(case, overdue, terms)
+    values: dict[str, Value] = {"paid": say_moment(paid[0].at), "fee": yuan(fee_fen)}
+    calculation = {"fee_fen": fee_fen, "days": overdue.days}
+    return [_overdue_finding(case, rule, terms, overdue, delivery, paid[0], amount_fen, values, calculation)]
+
+
+def _overdue(case: Case, trigger: Known[Any], start: int, terms: Terms) -> Overdue | None:
+    """How overdue the return is that `trigger` asks for; None where it is not, or not any more possible."""
+    last_date, assumed = working_term(date_of(start), terms["return_working_days"])
+    last = day_number(last_date)
+    ends = [known.at for known in (case.custody.returned, case.custody.signature) if known is not None]
+    if ends and min(ends) < trigger.at:
+        return None
+    ended = next(
+        (k for k in (case.custody.returned, case.custody.signature) if k is not None and k.at == min(ends)),
+        None,
+    )
+    until = ended.day if ended is not None else case.today
+    if ended is None:
+        _review_day(case, last, until, terms)
+    return Overdue(last, until, until - last, assumed) if until > last else None
+
+
+def _review_day(case: Case, last: int, today: int, terms: Terms) -> None:
+    """The fine begins when the term is over and grows at midnight until its cap."""
+    if today <= last:
+        case.review(start_of(last + 1))
+    elif (today - last) * terms["fine_per_day_fen"] < terms["delay_cap_fen"]:
+        case.review(start_of(today + 1))
+
+
+def _days_fine(case: Case, overdue: Overdue, terms: Terms) -> int:
+    return min(terms["delay_cap_fen"], overdue.days * terms["fine_per_day_fen"])
+
+
+def _overdue_finding(
+    case: Case,
+    rule: Rule,
+    terms: Terms,
+    overdue: Overdue,
+    delivery: Link,
+    trigger: Known[Any],
+    amount_fen: int,
+    values: dict[str, Value],
+    calculation: dict[str, Any],
+) -> Finding:
+    origin = case.custody.origin_site or ""
+    payee = origin if origin and origin != delivery.site else "hq"
+    rate_fen = terms["fine_per_day_fen"]
+    return case.finding(
+        rule,
+        terms,
+        kind="fine",
+        site=delivery.site,
+        role="delivery",
+        trigger=trigger.at,
+        amount_fen=amount_fen,
+        awards=[Award(payee, amount_fen)],
+        evidence=[trigger, case.custody.returned],
+        values={
+            **values,
+            "last": say_day(overdue.last),
+            "until": say_day(overdue.until),
+            "days": overdue.days,
+            "rate": yuan(rate_fen),
+            "amount": yuan(amount_fen),
+        },
+        uses=("fine_per_day_fen", "delay_cap_fen", "return_working_days"),
+        assumed=overdue.assumed,
+        calculation={**calculation, "rate_fen": rate_fen, "cap_fen": terms["delay_cap_fen"]},
+    )
+
+
+def tt_10(case: Case, rule: Rule) -> Iterable[Finding]:
+    """Return request unanswered (002 五2): after 17:00 of day 3 the delivery link may return the parcel itself."""
+    request = _request(case, case.custody.delivery_site)
+    terms = rule.on(request.day) if request is not None else None
+    if request is None or terms is None:
+        return ()
+    returned = case.custody.returned
+    if _answers(case, request) or (returned is not None and returned.at >= request.at):
+        return ()
+    until = clock_of(request.day + terms["answer_days"], terms["answer_hour"])
+    if not case.review(until + 1):
+        return ()
+    values: dict[str, Value] = {"requested": say_moment(request.at), "until": say_moment(until)}
+    return [_entitlement(case, rule, terms, until + 1, [request], values)]
+
+
+def tt_11(case: Case, rule: Rule) -> Iterable[Finding]:
+    """Hold period over (002 五3): after 17:00 of day 10 the delivery link may hold on or return, until origin answers anew."""
+    held = _hold(case)
+    terms = rule.on(held[0].day) if held is not None else None
+    if held is None or terms is None:
+        return ()
+    request, hold = held
+    until = clock_of(request.day + terms["hold_days"], terms["answer_hour"])
+    later = [a for a in _answers(case, request) if a.at > hold.at]
+    if any(answer.event.data.answer != "hold" or answer.at > until for answer in later):
+        return ()
+    arises = max(until + 1, hold.at)
+    if not case.review(arises):
+        return ()
+    values: dict[str, Value] = {
+        "requested": say_moment(request.at),
+        "answered": say_moment(hold.at),
+        "until": say_moment(until),
+    }
+    return [_entitlement(case, rule, terms, arises, [request, hold], values)]
+
+
+def tt_12(case: Case, rule: Rule) -> Iterable[Finding]:
+    """Return fee unpaid (002 五4): the goods may be disposed of, and later claims of origin are not accepted."""
+    found: list[Finding] = []
+    notices = unpaid_notices(case)
+    if notices is not None and case.review(notices[2]):
+        first, second, over = notices
+        values: dict[str, Value] = {
+            "first": say_moment(first.at),
+            "second": say_moment(second.at),
+            "fee": yuan(second.event.data.fee_fen),
+            "since": say_moment(over),
+        }
+        found.append(_entitlement(case, rule, rule.at(first.day), over, [first, second], values))
+    if notices is not None:
+        since = say_moment(notices[2])
+        found += list(rejections(case, rule, lambda _report: ({"since": since}, [notices[1]])))[:1]
+    return found
+
+
+def _entitlement(
+    case: Case,
+    rule: Rule,
+    terms: Terms,
+    trigger: int,
+    evidence: list[Known[Any]],
+    values: dict[str, Value],
+) -> Finding:
+    return case.finding(
+        rule,
+        terms,
+        kind="entitlement",
+        site=case.custody.delivery_site,
+        role="delivery",
+        trigger=trigger,
+        evidence=evidence,
+        values=values,
+    )
+
+
+def tt_26(case: Case, rule: Rule) -> Iterable[Finding]:
+    """Disposal (002 五4): without the right to it, without approval or without photos."""
+    since = may_dispose_from(case)
+    wrong: list[tuple[str, str]] = []
+    disposals: list[Known[Any]] = []
+    for disposal in case.of(GoodsDisposed):
+        data = disposal.event.data
+        faults = [
+            ("尚无处理权", "without being entitled to it") if since is None or since > disposal.at else None,
+            None if data.approved_by else ("未经批准", "without approval"),
+            None if data.photos else ("未拍照取证", "without photos"),
+        ]
+        found = [fault for fault in faults if fault is not None]
+        if found and rule.on(disposal.day) is not None:
+            disposals.append(disposal)
+            wrong += [fault for fault in found if fault not in wrong]
+    if not disposals:
+        return ()
+    site = case.custody.delivery_site or disposals[0].event.data.site
+    missing = "、".join(zh for zh, _ in wrong), ", ".join(en for _, en in wrong)
+    return [
+        case.finding(
+            rule,
+            rule.at(disposals[0].day),
+            kind="alert",
+            site=site,
+            role="delivery",
+            trigger=disposals[0].at,
+            evidence=disposals,
+            values={"at": say_moment(disposals[0].at), "missing": missing},
+        )
+    ]
+
+
+def tt_28(case: Case, rule: Rule) -> Iterable[Finding]:
+    """Returned too soon (002 五3): origin had answered hold, and the hold period was not over."""
+    held, returned = _hold(case), case.custody.returned
+    if held is None or returned is None:
+        return ()
+    request, _ = held
+    before = [answer for answer in _answers(case, request) if answer.at <= returned.at]
+    terms = rule.on(returned.day)
+    if terms is None or not before or before[-1].event.data.answer != "hold":
+        return ()
+    until = clock_of(request.day + terms["hold_days"], terms["answer_hour"])
+    if returned.at > until:
+        return ()
+    return [
+        case.finding(
+            rule,
+            terms,
+            kind="alert",
+            site=case.custody.delivery_site,
+            role="delivery",
+            trigger=returned.at,
+            evidence=[request, before[-1], returned],
+            values={
+                "returned": say_moment(returned.at),
+                "answered": say_moment(before[-1].at),
+                "until": say_moment(until),
+            },
+        )
+    ]
+
+
+def _request(case: Case, site: str | None) -> Known[ReturnRequested] | None:
+    """The first written request of a site for the return."""
+    for known in case.of(ReturnRequested):
+        if known.event.data.written and known.event.data.site == site:
+            return known
+    return None
+
+
+def _answers(case: Case, request: Known[ReturnRequested]) -> list[Known[ReturnAnswered]]:
+    """Origin's answers to the request, in order."""
+    origin = case.custody.origin_site
+    return [a for a in case.of(ReturnAnswered) if a.event.data.site == origin and a.at >= request.at]
+
+
+def _hold(case: Case) -> tuple[Known[ReturnRequested], Known[ReturnAnswered]] | None:
+    """The delivery link's first written request and origin's first answer that it shall hold the parcel."""
+    request = _request(case, case.custody.delivery_site)
+    if request is None:
+        return None
+    hold = next((a for a in _answers(case, request) if a.event.data.answer == "hold"), None)
+    return (request, hold) if hold is not None else None
