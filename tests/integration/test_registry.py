@@ -430,3 +430,28 @@ async def test_a_key_of_one_network_rules_over_no_other(copies: tuple[Copy, Copy
         assert (await one.call("POST", "/v1/keys", body, key)).status_code == 403
     assert (await one.call("DELETE", f"/v1/keys/{foreign_id}", key=key)).status_code == 404
     assert {item["network"] for item in await one.all_items("/v1/keys", key=key)} == {network}
+
+
+# Faults
+
+
+async def test_without_a_broker_writes_are_asked_to_come_again_and_readiness_says_why() -> None:
+    process = IntakeProcess("127.0.0.1:1")
+    await process.start(ready=False)
+    try:
+        alone = Copy(process.client)
+        for method, path, body in (
+            ("PUT", "/v1/sites/tiantian/GZ01", site()),
+            ("POST", "/v1/keys", {"owner": "/desks/x", "scopes": ["read"]}),
+            ("GET", "/v1/sites", None),
+        ):
+            answer = await alone.call(method, path, body)
+            assert answer.status_code == 503, (method, path)
+            assert int(answer.headers["retry-after"]) >= 1
+            assert answer.headers["content-type"] == "application/problem+json"
+        ready = await process.client.get("/readyz")
+        assert ready.status_code == 503
+        away = {name for name, check in ready.json()["checks"].items() if not check["ok"]}
+        assert {"broker", "registry.keys", "registry.sites", "registry.exemptions"} <= away
+    finally:
+        await process.stop()
