@@ -87,7 +87,10 @@ class Standing:
         )
         ruled = self._ruled(changed, decision, text, reference)
         if moved:
-            self.overturn(finding, decision, text, reference)
+            del self._by_id[finding.finding_id]
+            self.overturned[finding.finding_id] = msgspec.structs.replace(
+                finding, state="revoked", ruling=True, reason=ruled.reason, clause=ruled.clause
+            )
             self._renamed[finding.finding_id] = ruled.finding_id
         self._by_id[ruled.finding_id] = ruled
 

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 E = TypeVar("E", bound=Event)
 T = TypeVar("T")
+EXEMPT_DAYS_MAX = 1_000
+"""So many days are left out of a term at most: an exemption without end must not make a decision endless."""
 Value = str | int | tuple[str, str]
 """A value of a reason's placeholder; a pair is (Chinese, English)."""
 
@@ -56,15 +58,8 @@ class Case:
         self.network = rules.network
         self.now = now
         self.today = day_of(now)
-        by_type: dict[type, list[Known[Any]]] = {}
-        for known in events:
-            kind = known.event.__class__
-            if kind in by_type:
-                by_type[kind].append(known)
-            else:
-                by_type[kind] = [known]
-        self.by_type = by_type
-        self.custody: Custody = walk(events, by_type)
+        self.by_type = _by_type(events)
+        self.custody: Custody = walk(events, self.by_type)
         self.exempt = Exempt(facts) if facts.exemptions else None
         self.general_rule: Rule = rules.general
         self.found: list[Finding] = []
@@ -76,6 +71,11 @@ class Case:
     def of(self, kind: type[E]) -> list[Known[E]]:
         """All events of one class, in order."""
         return self.by_type.get(kind) or []
+
+    def custody_until(self, at: int) -> Custody:
+        """The chain as the events up to a moment show it."""
+        events = [known for known in self.events if known.at <= at]
+        return walk(events, _by_type(events))
 
     def general(self, day: int) -> Terms:
         """The terms of custody, liability, value and appeals on a local day."""
@@ -179,11 +179,11 @@ class Case:
         """
         if self.exempt is None:
             return start + days
-        day = start
+        day, limit = start, start + days + EXEMPT_DAYS_MAX
         if not days:
-            while self._is_exempt(day, site, touched):
+            while day < limit and self._is_exempt(day, site, touched):
                 day += 1
-        while days:
+        while days and day < limit:
             day += 1
             if not self._is_exempt(day, site, touched):
                 days -= 1
@@ -193,13 +193,14 @@ class Case:
         """How many days after `due`, up to `until`, count at `site`."""
         if self.exempt is None:
             return max(0, until - due)
-        return sum(not self._is_exempt(day, site, touched) for day in range(due + 1, until + 1))
+        last = min(until, due + EXEMPT_DAYS_MAX)
+        return sum(not self._is_exempt(day, site, touched) for day in range(due + 1, last + 1))
 
     def next_counting_day(self, after: int, site: str) -> int:
         """The first day after `after` that is not exempt at `site`."""
         day = after + 1
         if self.exempt is not None:
-            while self._is_exempt(day, site, set()):
+            while day < after + EXEMPT_DAYS_MAX and self._is_exempt(day, site, set()):
                 day += 1
         return day
 
@@ -208,6 +209,17 @@ class Case:
         ids = self.exempt.on(day, site)
         touched.update(ids)
         return bool(ids)
+
+
+def _by_type(events: Sequence[Known[Event]]) -> dict[type, list[Known[Any]]]:
+    found: dict[type, list[Known[Any]]] = {}
+    for known in events:
+        kind = known.event.__class__
+        if kind in found:
+            found[kind].append(known)
+        else:
+            found[kind] = [known]
+    return found
 
 
 def _fill(sentence: str, values: Mapping[str, Value], language: int) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Literal, NamedTuple
 
 from services.arbitration.rules.case import Case
-from services.arbitration.rules.custody import Link
+from services.arbitration.rules.custody import Custody, Link
 from services.arbitration.rules.localtime import HOUR_S
 from services.arbitration.rules.stream import Known
 from shared.events import NoticePosted, NoticePostedData
@@ -28,16 +28,19 @@ class Blame(NamedTuple):
     evidence: tuple[Known[Any], ...]
 
 
-def loss(case: Case) -> Blame | None:
-    """The link that answers for a loss; None where no scan is known at all (rules.md §1.2, Loss)."""
-    links = case.custody.links
+def loss(case: Case, custody: Custody) -> Blame | None:
+    """The link that answers for a loss; None where no scan is known at all (rules.md §1.2, Loss).
+
+    `custody`: the chain as it was when the loss was reported.
+    """
+    links = custody.links
     if not links:
         return None
     last = links[-1]
     # Whoever scanned the piece itself had it: only a bag's arrival, or a departure, leaves room for an excuse.
     if not (last.only_by_bag or last.gone):
         return Blame(last, (), _custody_evidence(last))
-    return _shift(case, len(links) - 1, "goods_missing")
+    return _shift(case, custody, len(links) - 1, "goods_missing")
 
 
 def damage(case: Case, reported_at: int) -> Blame | None:
@@ -51,7 +54,7 @@ def damage(case: Case, reported_at: int) -> Blame | None:
     if start is None:
         return None
     index = next(i for i, link in enumerate(custody.links) if link is start)
-    return _shift(case, index, "damage")
+    return _shift(case, custody, index, "damage")
 
 
 def counts(notice: NoticePostedData) -> bool:
@@ -59,12 +62,12 @@ def counts(notice: NoticePostedData) -> bool:
     return notice.channel == "system" or notice.filed_with_hq is True
 
 
-def _shift(case: Case, start: int, kind: NoticeKind) -> Blame:
+def _shift(case: Case, custody: Custody, start: int, kind: NoticeKind) -> Blame:
     """Ask the links one after another, upstream from `start`; the first that is not excused is liable."""
-    links = case.custody.links
+    links = custody.links
     excused: list[Excuse] = []
     for index in range(start, 0, -1):
-        notice = _excusing_notice(case, index, kind)
+        notice = _excusing_notice(case, custody, index, kind)
         if notice is None:
             return _blame(links[index], excused)
         excused.append(Excuse(links[index], notice))
@@ -84,15 +87,17 @@ def _custody_evidence(link: Link) -> tuple[Known[Any], ...]:
     return tuple(known for known in shown if known is not None)
 
 
-def _excusing_notice(case: Case, index: int, kind: NoticeKind) -> Known[NoticePosted] | None:
+def _excusing_notice(
+    case: Case, custody: Custody, index: int, kind: NoticeKind
+) -> Known[NoticePosted] | None:
     """The first notice that excuses a link: to the previous link or origin, in time, about this waybill."""
-    link = case.custody.links[index]
+    link = custody.links[index]
     arrived = link.arrived
-    if arrived is None or link is case.custody.origin:
+    if arrived is None or link is custody.origin:
         return None
-    recipients = _recipients(case, index)
+    recipients = _recipients(custody, index)
     latest = arrived.at + case.general(arrived.day)["notice_hours"] * HOUR_S
-    stays = sum(other.site == link.site for other in case.custody.links)
+    stays = sum(other.site == link.site for other in custody.links)
     for notice in case.of(NoticePosted):
         data = notice.event.data
         if data.site != link.site or data.to_site not in recipients or notice.at > latest or not counts(data):
@@ -104,9 +109,8 @@ def _excusing_notice(case: Case, index: int, kind: NoticeKind) -> Known[NoticePo
     return None
 
 
-def _recipients(case: Case, index: int) -> set[str]:
+def _recipients(custody: Custody, index: int) -> set[str]:
     """Whom a link has to tell: the previous link (a site passed over in between too) or origin."""
-    custody = case.custody
     told = {custody.links[index - 1].site}
     if custody.origin is not None:
         told.add(custody.origin.site)

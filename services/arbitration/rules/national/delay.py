@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from services.arbitration.rules.case import Case
+from services.arbitration.rules.case import EXEMPT_DAYS_MAX, Case
 from services.arbitration.rules.localtime import day_of, say_day, seconds, start_of
 from services.arbitration.rules.rulebook import Rule, Terms
 from services.arbitration.rules.stream import Known
@@ -28,8 +28,8 @@ def complete_delay_day(case: Case, terms: Terms, collected: Known[ScanCollected]
     days = terms[f"complete_delay_{collected.event.data.scope}_days"]
     if case.exempt is None:
         return collected.day + days
-    day = collected.day
-    while days:
+    day, limit = collected.day, collected.day + days + EXEMPT_DAYS_MAX
+    while days and day < limit:
         day += 1
         ids = {one for site in _holders(case, day) for one in case.exempt.on(day, site)}
         touched.update(ids)

@@ -59,10 +59,14 @@ def tt_06(case: Case, rule: Rule) -> Iterable[Finding]:
 def tt_07(case: Case, rule: Rule) -> Iterable[Finding]:
     """Loss: the value of the goods by the liability shift (rules.md §1.2)."""
     reported = accepted(case, ("loss",), rule)
-    blame = loss(case) if reported else None
-    if blame is None:
+    if not reported:
         return ()
-    return list(_by_site(case, rule, [Claim(blame, reported)], struck_out=False))
+    custody = case.custody
+    if case.of(CompensationSettledPrivately):
+        # What turned up after a private settlement changes nobody's liability: the chain of the report's time counts.
+        custody = case.custody_until(reported[0].filed.at)
+    blame = loss(case, custody)
+    return [] if blame is None else list(_by_site(case, rule, [Claim(blame, reported)], struck_out=False))
 
 
 def _by_site(case: Case, rule: Rule, claims: Iterable[Claim], *, struck_out: bool) -> Iterator[Finding]:

@@ -76,13 +76,14 @@ def _finding(
     trigger: Known[Any],
 ) -> Finding | None:
     rate_fen, cap_fen = terms["fine_per_day_fen"], terms["delay_cap_fen"]
+    cap_days = -(-cap_fen // rate_fen) if rate_fen else 0
     links: dict[int, list[Late]] = {}
     for late in stages:
         links.setdefault(id(late.link), []).append(late)
     amount_fen = sum(
         min(cap_fen, rate_fen * sum(late.days for late in of_link)) for of_link in links.values()
     )
-    _review_growth(case, links.values(), rate_fen, cap_fen)
+    _review_growth(case, stages, cap_days)
     late_stages = [late for late in stages if late.days]
     if not late_stages:
         return None
@@ -123,15 +124,13 @@ def _finding(
     )
 
 
-def _review_growth(case: Case, links: Iterable[list[Late]], rate_fen: int, cap_fen: int) -> None:
-    """A stage that is not done grows by a day at midnight, until its link's cap is reached."""
-    for of_link in links:
-        if rate_fen * sum(late.days for late in of_link) >= cap_fen:
-            continue
-        for late in of_link:
-            if late.running:
-                after = max(late.due, case.today)
-                case.review(start_of(case.next_counting_day(after, late.link.site)))
+def _review_growth(case: Case, stages: Iterable[Late], cap_days: int) -> None:
+    """A stage that is not done grows by a day at midnight, until it alone reaches the cap."""
+    for late in stages:
+        if late.running and late.days < cap_days:
+            after = max(late.due, case.today)
+            day = after + 1 if late.days else case.next_counting_day(after, late.link.site)
+            case.review(start_of(day))
 
 
 def _stages(case: Case, terms: Terms) -> Iterable[Late]:
@@ -156,6 +155,7 @@ def _stages(case: Case, terms: Terms) -> Iterable[Late]:
 def _late(
     case: Case,
     link: Link,
+    terms: Terms,
     stage: Stage,
     due: int,
     done: int | None,
@@ -163,9 +163,16 @@ def _late(
     evidence: tuple[Known[Any] | None, ...],
     touched: set[str],
 ) -> Late:
-    until = done if done is not None else case.today
+    until = done if done is not None else _running_until(case, due, link, terms)
     days = case.days_late(due, until, link.site, touched)
     return Late(link, stage, due, until, days, done is None, uses, evidence, frozenset(touched))
+
+
+def _running_until(case: Case, due: int, link: Link, terms: Terms) -> int:
+    """Today, but no day after the one on which the cap is reached: from there on nothing grows."""
+    rate_fen = terms["fine_per_day_fen"]
+    cap_days = -(-terms["delay_cap_fen"] // rate_fen) if rate_fen else 0
+    return min(case.today, max(due, case.due_day(due, cap_days, link.site, set())))
 
 
 def _stay(case: Case, link: Link, terms: Terms, stage: Stage, term: str) -> Late:
@@ -176,7 +183,15 @@ def _stay(case: Case, link: Link, terms: Terms, stage: Stage, term: str) -> Late
     due = case.due_day(started.day, terms[term], link.site, touched)
     left = link.departed or link.next_first
     return _late(
-        case, link, stage, due, left.day if left is not None else None, (term,), (started, left), touched
+        case,
+        link,
+        terms,
+        stage,
+        due,
+        left.day if left is not None else None,
+        (term,),
+        (started, left),
+        touched,
     )
 
 
@@ -194,7 +209,9 @@ def _linehaul(case: Case, link: Link, following: Link | None, terms: Terms) -> L
     due = case.due_day(departed.day, terms[term], link.site, touched)
     arrived = following.arrived if following is not None else None
     evidence = (departed, arrived)
-    return _late(case, link, "linehaul", due, arrived.day if arrived else None, (term,), evidence, touched)
+    return _late(
+        case, link, terms, "linehaul", due, arrived.day if arrived else None, (term,), evidence, touched
+    )
 
 
 def _delivery(case: Case, link: Link, terms: Terms) -> Late:
@@ -203,7 +220,7 @@ def _delivery(case: Case, link: Link, terms: Terms) -> Late:
     due = delivery_due(case, link, terms, touched).day
     day, shown = _delivery_day(case, link, terms, due)
     uses = ("arrival_cutoff_hour", "entry_hour")
-    return _late(case, link, "delivery", due, day, uses, (link.received, *shown), touched)
+    return _late(case, link, terms, "delivery", due, day, uses, (link.received, *shown), touched)
 
 
 def _delivery_day(
@@ -218,7 +235,9 @@ def _delivery_day(
     statement = recipient_statement(case)
     entry = link.signatures[0] if link.signatures else None
     if statement is not None and statement.event.data.delivered_on is not None:
-        return day_number(statement.event.data.delivered_on), (out, entry, statement)
+        # Nobody can state a delivery that is still to come.
+        day = min(day_number(statement.event.data.delivered_on), statement.day)
+        return day, (out, entry, statement)
     if entry is not None:
         speaks_for = entry_day(entry, terms, due)
         if out is not None and out.day > speaks_for:

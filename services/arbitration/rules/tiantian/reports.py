@@ -108,7 +108,7 @@ def _turned_up(case: Case, filed: Known[ReportFiled]) -> bool:
     if case.of(CompensationSettledPrivately):
         return False
     scanned = any(known.at > filed.at for kind in _SCANS for known in case.by_type.get(kind, ()))
-    return scanned or any(known.at > filed.at for known in case.custody.signatures)
+    return scanned or any(entry.at > filed.at for link in case.custody.links for entry in link.signatures)
 
 
 def _too_late(case: Case, filed: Known[ReportFiled], kind: str, terms: Terms) -> bool:

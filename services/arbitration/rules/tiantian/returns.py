@@ -38,7 +38,7 @@ def tt_09(case: Case, rule: Rule) -> Iterable[Finding]:
     overdue = _overdue(case, request, start, terms)
     if overdue is None:
         return ()
-    amount_fen = _days_fine(case, overdue, terms)
+    amount_fen = _days_fine(overdue, terms)
     values: dict[str, Value] = {"requested": say_moment(request.at)}
     return [
         _overdue_finding(
@@ -59,7 +59,7 @@ def tt_13(case: Case, rule: Rule) -> Iterable[Finding]:
     if overdue is None:
         return ()
     fee_fen = sum(known.event.data.fee_fen for known in paid)
-    amount_fen = fee_fen + _days_fine(case, overdue, terms)
+    amount_fen = fee_fen + _days_fine(overdue, terms)
     values: dict[str, Value] = {"paid": say_moment(paid[0].at), "fee": yuan(fee_fen)}
     calculation = {"fee_fen": fee_fen, "days": overdue.days}
     return [_overdue_finding(case, rule, terms, overdue, delivery, paid[0], amount_fen, values, calculation)]
@@ -76,21 +76,18 @@ def _overdue(case: Case, trigger: Known[Any], start: int, terms: Terms) -> Overd
         (k for k in (case.custody.returned, case.custody.signature) if k is not None and k.at == min(ends)),
         None,
     )
-    until = ended.day if ended is not None else case.today
-    if ended is None:
-        _review_day(case, last, until, terms)
+    if ended is not None:
+        until = ended.day
+    else:
+        rate_fen = terms["fine_per_day_fen"]
+        cap_days = -(-terms["delay_cap_fen"] // rate_fen) if rate_fen else 0
+        until = min(case.today, last + cap_days)
+        if case.today < last + cap_days:
+            case.review(start_of(max(case.today, last) + 1))
     return Overdue(last, until, until - last, assumed) if until > last else None
 
 
-def _review_day(case: Case, last: int, today: int, terms: Terms) -> None:
-    """The fine begins when the term is over and grows at midnight until its cap."""
-    if today <= last:
-        case.review(start_of(last + 1))
-    elif (today - last) * terms["fine_per_day_fen"] < terms["delay_cap_fen"]:
-        case.review(start_of(today + 1))
-
-
-def _days_fine(case: Case, overdue: Overdue, terms: Terms) -> int:
+def _days_fine(overdue: Overdue, terms: Terms) -> int:
     return min(terms["delay_cap_fen"], overdue.days * terms["fine_per_day_fen"])
 
 
