@@ -44,6 +44,9 @@ class ServiceSettings(BaseSettings):
 
     partitions: int = Field(12, ge=1, description="partitions of every keyed topic; fixed for ever")
     topic_replication: int = Field(1, ge=1, description="copies of each partition, where topics are created")
+    session_timeout_ms: int = Field(
+        10_000, ge=3_000, description="silence after which Kafka gives a consumer's partitions to another"
+    )
     shutdown_timeout_ms: int = Field(8_000, description="longest time a stop may take to drain")
 
     intake_url: str = Field("http://127.0.0.1:8001", description="where intake answers")

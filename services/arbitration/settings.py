@@ -28,7 +28,6 @@ class ArbitrationSettings(ServiceSettings):
     )
     review_poll_ms: int = Field(250, description="how often due reviews are looked for")
     stream_events_max: int = Field(5_000, description="longer streams are parked for a person to look at")
-    session_timeout_ms: int = Field(10_000, description="Kafka's session time-out of the consumer")
     failures_in_a_row_max: int = Field(
         200, description="bad records in a row, from several sources, that stop the consumer"
     )

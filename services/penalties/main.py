@@ -25,7 +25,9 @@ def application(settings: PenaltiesSettings) -> FastAPI:
         topics=(VERDICTS_TOPIC,),
         group=SERVICE,
         handler=VerdictHandler(service.clock, service.relay.wake),
-        limits=RunnerLimits(batch_records_max=settings.batch_records_max),
+        limits=RunnerLimits(
+            batch_records_max=settings.batch_records_max, session_timeout_ms=settings.session_timeout_ms
+        ),
     )
     service.consume(runner)
     return service.app([router(service.engine, service.clock, settings, SERVICE)])

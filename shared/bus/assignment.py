@@ -35,11 +35,15 @@ class RunnerLimits:
     fetch_wait_ms: int = 250
     fetch_partition_bytes_max: int = 4 * 1024 * 1024
     session_timeout_ms: int = 10_000
-    heartbeat_ms: int = 3_000
     rebalance_timeout_ms: int = 30_000
     retry_wait_ms: int = 200
     retry_wait_ms_max: int = 5_000
     commit_interval_ms: int = 5_000
+
+    @property
+    def heartbeat_ms(self) -> int:
+        """A third of the session time-out, so that two heartbeats may be lost."""
+        return self.session_timeout_ms // 3
 
 
 async def check_broker(
