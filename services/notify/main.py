@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from fastapi import FastAPI
-from shared.bus.assignment import RunnerLimits
 
 from services.notify.api import router
 from services.notify.feed import NoticeFeed
@@ -11,6 +10,7 @@ from services.notify.handlers import VERDICTS_TOPIC, VerdictHandler
 from services.notify.settings import NotifySettings
 from services.notify.texts import Language, Texts
 from shared import log
+from shared.bus.assignment import RunnerLimits
 from shared.bus.runner import ConsumerRunner
 from shared.http.app import serve
 from shared.service import ConsumingService
@@ -36,9 +36,11 @@ def application(settings: NotifySettings) -> FastAPI:
         settings,
         service.engine,
         topics=(VERDICTS_TOPIC,),
-        group=SERVICE,
+        group=settings.consumer_group,
         handler=VerdictHandler(settings, service.clock, texts, language_of, wake=service.relay.wake),
-        limits=RunnerLimits(batch_records_max=settings.batch_records_max),
+        limits=RunnerLimits(
+            batch_records_max=settings.batch_records_max, session_timeout_ms=settings.session_timeout_ms
+        ),
     )
     service.consume(runner, beside=[feed.run])
     return service.app([router(service.engine, service.relay, feed, service.clock, settings)])

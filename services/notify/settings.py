@@ -23,6 +23,11 @@ class NotifySettings(ServiceSettings):
         20, ge=1, description="pieces of evidence a notice lists; the rest is counted"
     )
     notice_slice: int = Field(100, ge=1, description="notices rendered before the event loop gets its turn")
+    consumer_group: str = Field(
+        "notify",
+        min_length=1,
+        description="another one replays into a database of its own, beside those that run",
+    )
     batch_records_max: int = Field(2_000, ge=1, description="records a transaction takes at most")
     outbox_poll_ms: int = Field(200, ge=10, description="longest wait before the outbox is looked at")
     stream_poll_ms: int = Field(200, ge=10, description="how often the streams look for news")

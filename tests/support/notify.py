@@ -1,0 +1,241 @@
+"""Notify as a process on the real broker and database, and verdicts to feed it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+from uuid import uuid4
+
+import asyncpg
+import httpx
+import msgspec
+from aiokafka import AIOKafkaConsumer
+
+from shared.bus.connection import kafka_options
+from shared.bus.producer import OutRecord, Producer
+from shared.events.outputs import OutputEvent, VerdictData
+from shared.http.auth import digest, new_key
+from shared.registry import KEYS_TOPIC, KeyRecord
+from shared.settings import ServiceSettings
+from tests.unit.notify.verdicts import DECIDED_AT
+
+OPERATOR_KEY = "operator-of-the-tests"
+VERDICTS_TOPIC = "arbitration.verdicts"
+NOTICES_TOPIC = "notify.notices"
+WAIT_S = 60.0
+_LOOK_S = 0.05
+
+
+class NotifyProcess:
+    """One copy of notify on `database_url`; `environment` adds to its settings."""
+
+    def __init__(self, bootstrap_servers: str, database_url: str, **environment: str) -> None:
+        self.settings = ServiceSettings(
+            kafka_bootstrap_servers=bootstrap_servers, database_url=database_url, instance="notify-test"
+        )
+        self._environment = environment
+        self._process: subprocess.Popen[bytes] | None = None
+        self.url = ""
+
+    async def start(self) -> None:
+        """Start the process and wait until `/readyz` answers 200."""
+        self._spawn()
+        async with self.client() as client:
+            await until(lambda: self._is_ready(client), "notify is ready")
+
+    def _spawn(self) -> None:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        self.url = f"http://127.0.0.1:{port}"
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "services.notify.main"],
+            env={
+                **os.environ,
+                "KAFKA_BOOTSTRAP_SERVERS": self.settings.kafka_bootstrap_servers,
+                "DATABASE_URL": self.settings.database_url,
+                "FAULTLINE_HTTP_PORT": str(port),
+                "FAULTLINE_OPERATOR_KEY": OPERATOR_KEY,
+                "FAULTLINE_LOG_LEVEL": "WARNING",
+                **self._environment,
+            },
+            start_new_session=True,
+        )
+
+    async def _is_ready(self, client: httpx.AsyncClient) -> bool:
+        assert self._process is not None
+        assert self._process.poll() is None, "notify ended before it was ready"
+        try:
+            return (await client.get("/readyz")).status_code == 200
+        except httpx.TransportError:
+            return False
+
+    def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
+        """Send a signal, wait for the end and return the exit code."""
+        assert self._process is not None
+        if self._process.poll() is None:
+            self._process.send_signal(number)
+        return self._process.wait(WAIT_S)
+
+    def client(self, key: str | None = OPERATOR_KEY) -> httpx.AsyncClient:
+        """A client with a key; None sends none."""
+        headers = {"Authorization": f"Bearer {key}"} if key else {}
+        return httpx.AsyncClient(base_url=self.url, headers=headers, trust_env=False, timeout=30)
+
+    async def publish(self, *records: OutRecord) -> None:
+        """Publish records and wait for the broker's acknowledgement."""
+        producer = Producer(self.settings)
+        try:
+            await producer.send_all(records)
+        finally:
+            await producer.close()
+
+    async def told(self, *records: OutRecord) -> None:
+        """Publish records, and return once they are worked through."""
+        await self.publish(*records)
+        await self.drained()
+
+    async def drained(self) -> None:
+        """Return once every verdict that is on the topic now is worked through and nothing waits in the outbox."""
+        async with reader(self.settings, VERDICTS_TOPIC) as consumer:
+            ends = await consumer.end_offsets(consumer.assignment())
+        wanted = {tp.partition: end for tp, end in ends.items() if end}
+        connection = await asyncpg.connect(self.settings.database_url)
+
+        async def is_drained() -> bool:
+            rows = await connection.fetch("SELECT partition, positions[1] AS next FROM partition_positions")
+            positions = {row["partition"]: row["next"] for row in rows}
+            waiting = await connection.fetchval("SELECT count(*) FROM outbox")
+            return waiting == 0 and all(positions.get(p, 0) >= end for p, end in wanted.items())
+
+        try:
+            await until(is_drained, "all verdicts are worked through")
+        finally:
+            await connection.close()
+
+    async def items(self, *, key: str | None = OPERATOR_KEY, limit: int = 500, **asked: Any) -> list[Any]:
+        """All notices asked for, page by page, newest first."""
+        found, cursor = [], None
+        async with self.client(key) as client:
+            while True:
+                params = {**asked, "limit": limit} | ({"cursor": cursor} if cursor else {})
+                answer = await client.get("/v1/notices", params=params)
+                assert answer.status_code == 200, answer.text
+                page = answer.json()
+                assert len(page["items"]) <= limit
+                found += page["items"]
+                if (cursor := page["next"]) is None:
+                    return found
+
+    async def new_key(self, owner: str, network: str | None, scopes: list[Any]) -> str:
+        """A key in force for `owner`, published as intake would; returns once the service accepts it."""
+        key = new_key()
+        record = KeyRecord(
+            key_id=uuid4().hex,
+            owner=owner,
+            network=network,
+            scopes=scopes,
+            sha256=digest(key),
+            created_at=DECIDED_AT,
+        )
+        await self.publish(OutRecord(KEYS_TOPIC, record.key_id.encode(), msgspec.json.encode(record)))
+        async with self.client(key) as client:
+
+            async def is_known() -> bool:
+                return (await client.get("/v1/notices?limit=1")).status_code != 401
+
+            await until(is_known, "the key is accepted")
+        return key
+
+    @asynccontextmanager
+    async def stream(
+        self, *, key: str = OPERATOR_KEY, since: str | None = None, **asked: str
+    ) -> AsyncIterator[Stream]:
+        """The server-sent events, once the service has begun to send."""
+        headers = {"Last-Event-ID": since} if since else {}
+        async with (
+            self.client(key) as client,
+            client.stream("GET", "/v1/notices/stream", params=asked, headers=headers) as answer,
+        ):
+            assert answer.status_code == 200
+            lines = answer.aiter_lines()
+            assert await anext(lines) == ": notices"
+            yield Stream(lines)
+
+
+class Stream:
+    """Events of a stream, one at a time."""
+
+    def __init__(self, lines: AsyncIterator[str]) -> None:
+        self._lines = lines
+        self.mark = ""
+
+    async def next(self) -> dict[str, Any]:
+        """The next notice."""
+        async with asyncio.timeout(WAIT_S):
+            async for line in self._lines:
+                if line.startswith("id: "):
+                    self.mark = line.removeprefix("id: ")
+                elif line.startswith("data: "):
+                    notice: dict[str, Any] = json.loads(line.removeprefix("data: "))
+                    return notice
+        raise AssertionError("the stream has ended")
+
+
+async def until(condition: Any, what: str) -> None:
+    """Return once `condition()` is true."""
+    limit_s = time.monotonic() + WAIT_S
+    while not await condition():
+        assert time.monotonic() < limit_s, f"not within {WAIT_S} s: {what}"
+        await asyncio.sleep(_LOOK_S)
+
+
+@asynccontextmanager
+async def reader(settings: ServiceSettings, topic: str) -> AsyncIterator[AIOKafkaConsumer]:
+    """A consumer of all partitions of a topic, without a group."""
+    consumer = AIOKafkaConsumer(topic, **kafka_options(settings), group_id=None, enable_auto_commit=False)
+    await consumer.start()
+    try:
+        yield consumer
+    finally:
+        await consumer.stop()
+
+
+async def published(settings: ServiceSettings, topic: str, network: str) -> list[Any]:
+    """The records of `network` that a topic has now, in the order of their partitions."""
+    found: list[Any] = []
+    async with reader(settings, topic) as consumer:
+        ends = await consumer.end_offsets(consumer.assignment())
+        await consumer.seek_to_beginning()
+        while any([await consumer.position(tp) < end for tp, end in ends.items()]):
+            for records in (await consumer.getmany(timeout_ms=500)).values():
+                found += records
+    return [record for record in found if (record.key or b"").startswith(f"{network}/".encode())]
+
+
+def new_network() -> str:
+    """A network of one test alone: the topics are shared."""
+    return f"t{uuid4().hex[:12]}"
+
+
+def record_of(verdict: VerdictData) -> OutRecord:
+    """The record that arbitration publishes for `verdict`."""
+    subject = f"{verdict.network}/{verdict.waybill}"
+    event = OutputEvent(
+        id=f"{subject}/{verdict.version}",
+        source="/services/arbitration",
+        type="verdict.issued",
+        subject=subject,
+        time=verdict.decided_at,
+        data=msgspec.Raw(msgspec.json.encode(verdict)),
+    )
+    return OutRecord(VERDICTS_TOPIC, subject.encode(), msgspec.json.encode(event))
