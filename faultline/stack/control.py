@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
+from urllib.parse import urlsplit
 
 from faultline.stack.layout import HOST, Layout, copy_names
 from faultline.stack.logs import rotate
@@ -118,6 +119,13 @@ def status(home: Home) -> dict[str, Any]:
     supervised = running_supervisor(home) is not None
 
     def row(name: str, url: str) -> dict[str, Any]:
+        if name in plan.external:
+            # Somebody else runs it: what it does is theirs to say.
+            address = urlsplit(
+                plan.external[name] if "//" in plan.external[name] else f"//{plan.external[name]}"
+            )
+            place = f"{address.hostname}:{address.port}"
+            return {"name": name, "pid": None, "url": place, "state": "up", "restarts": 0}
         part = parts.get(name, {})
         identity = Identity.read(part)
         alive = identity is not None and identity.alive()

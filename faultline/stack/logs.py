@@ -22,10 +22,20 @@ def rotate(log: Path) -> None:
 
 
 def fold_last_words(log: Path, service: str, exit_code: int) -> str:
-    """Turn the plain lines at the end of a dead process's log (a traceback, say) into one JSON line, and return them.
+    """Note the end of a process in its log, its last plain lines (a traceback, say) in the same record; return these.
 
     Only for a log that nobody else writes any more.
     """
+    level = "error" if exit_code else "info"
+    return _fold(log, {"level": level, "service": service, "event": "process ended", "exit_code": exit_code})
+
+
+def fold_first_words(log: Path, service: str) -> None:
+    """Put what a process printed before its own log began into one record; only where it prints nothing more."""
+    _fold(log, {"level": "info", "service": service, "event": "process printed"}, only_with_output=True)
+
+
+def _fold(log: Path, record: dict[str, Any], *, only_with_output: bool = False) -> str:
     with log.open("rb+") as stream:
         stream.seek(0, 2)
         start = max(0, stream.tell() - _LAST_WORDS_MOST_BYTES)
@@ -41,16 +51,12 @@ def fold_last_words(log: Path, service: str, exit_code: int) -> str:
             plain.insert(0, line)
         words = b"\n".join(plain)
         text = words.decode(errors="replace").strip()
+        if only_with_output and not text:
+            return text
         stream.truncate(end - len(words))
         stream.seek(0, 2)
-        record = {
-            "timestamp": datetime.now(UTC).isoformat().replace("+00:00", "Z"),
-            "level": "error" if exit_code else "info",
-            "logger": "faultline.stack",
-            "service": service,
-            "event": "process ended",
-            "exit_code": exit_code,
-        }
+        timestamp = datetime.now(UTC).isoformat().replace("+00:00", "Z")
+        record = {"timestamp": timestamp, "logger": "faultline.stack", **record}
         if text:
             record["output"] = text
         stream.write(json.dumps(record, ensure_ascii=False).encode() + b"\n")

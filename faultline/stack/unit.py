@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 import psutil
 
-from faultline.stack.logs import fold_last_words, rotate
+from faultline.stack.logs import fold_first_words, fold_last_words, rotate
 from faultline.stack.processes import Identity, isolation, kill_group
 from faultline.stack.settings import StackSettings
 from shared import log
@@ -149,6 +149,9 @@ class Unit:
             await asyncio.sleep(poll_s)
             poll_s = min(poll_s * 1.1, _READY_POLL_LONGEST_S)
         self._failures = 0
+        if self.kind == "database":
+            # It logs to a file of its own by now.
+            fold_first_words(self._log_file, self.name)
         self._set("up")
 
     def _backoff_s(self) -> float:
