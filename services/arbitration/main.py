@@ -13,7 +13,6 @@ from services.arbitration.domain import load_rulebooks
 from services.arbitration.duties import Duties
 from services.arbitration.facts import FactBook
 from services.arbitration.handlers.deciding import Deciding
-from services.arbitration.handlers.ingest import Ingest
 from services.arbitration.judging import Judging
 from services.arbitration.settings import ArbitrationSettings
 from services.arbitration.watch import Watch
@@ -36,13 +35,12 @@ def application(settings: ArbitrationSettings) -> FastAPI:
     watch = Watch(Duties(books), settings.watch_waybills_max)
     judging = Judging(books, CODE_VERSION)
     deciding = Deciding(settings, service.engine, service.clock, watch, facts, judging, service.relay)
-    ingest = Ingest(settings, service.engine, service.clock, watch, deciding.wake)
     runner = ConsumerRunner(
         settings,
         service.engine,
         topics=(TOPIC_SCANS, TOPIC_SIGNATURES, TOPIC_COMPLAINTS),
         group=SERVICE,
-        handler=ingest,
+        handler=deciding.ingest,
         limits=RunnerLimits(
             lanes=settings.lanes,
             batch_records_max=settings.batch_records_max,

@@ -27,11 +27,13 @@ from shared.events import (
 HERE, TOWARDS, OUT, ODD, CASE = range(5)
 """What is remembered: held by a site; on its way to a site; out for delivery; unclear; a verdict was issued."""
 
-Place = tuple[int, str, datetime | None]
-"""Where a parcel was last: state, site, and when it arrived there. A plain tuple, because one is made for each scan."""
+Place = tuple[int, str, datetime | None, bool]
+"""Where a parcel was last: state, site, when it arrived there, and whether a look at it is planned and not begun.
 
-DECIDED: Final[Place] = (CASE, "", None)
-UNCLEAR: Final[Place] = (ODD, "", None)
+A plain tuple, because one is made for each scan.
+"""
+
+DECIDED: Final[Place] = (CASE, "", None, False)
 
 AT_ONCE: Final = "at_once"
 WHEN_QUIET: Final = "when_quiet"
@@ -60,14 +62,32 @@ class Watch:
         """`place(subject)`: where a parcel was last, None if not remembered. Another object: an event came in."""
 
     def see(self, event: Event, place: Place | None) -> Wish:
-        """Take an event in, in the order of arrival, and say what it asks for. `place`: its waybill's, as remembered."""
+        """Take an event in, in the order of arrival, and say what it asks for. `place`: its waybill's, as remembered.
+
+        While a look is planned, a further one is not asked for: the look reads the stream with all that came until then.
+        """
         if place is DECIDED:
             return AT_ONCE
-        following, wish = _STEPS[event.__class__](self._duties, place, event)
+        state, site, since, wish = _STEPS[event.__class__](self._duties, place, event)
+        planned = False
         if place is None:
             self._make_room()
-        self._places[event.subject] = following
+        else:
+            planned = place[3]
+        if wish is not None and wish is not AT_ONCE:
+            if planned:
+                wish = None
+            elif wish is WHEN_QUIET:
+                planned = True
+        self._places[event.subject] = (state, site, since, planned)
         return wish
+
+    def begin_look(self, subject: str) -> Place | None:
+        """A look at the waybill begins: what is seen from now on asks anew. Returns its place, to tell later."""
+        place = self._places.get(subject)
+        if place is not None and place[3]:
+            place = self._places[subject] = (place[0], place[1], place[2], False)
+        return place
 
     def decided(self, subjects: Iterable[str]) -> None:
         """A verdict was issued for these waybills: whatever comes now is decided at once."""
@@ -78,7 +98,8 @@ class Watch:
         """The waybill's stream, in order, was looked at and nothing was found: go on from its last scan."""
         place: Place | None = None
         for event in events:
-            place, _ = _STEPS[event.__class__](self._duties, place, event)
+            state, site, since, _ = _STEPS[event.__class__](self._duties, place, event)
+            place = (state, site, since, False)
         if place is not None:
             self._remember(subject, place)
 
@@ -101,38 +122,39 @@ class Watch:
             del self._places[next(iter(self._places))]
 
 
-Step = Callable[[Duties, Place | None, Any], tuple[Place, Wish]]
+Next = tuple[int, str, datetime | None, Wish]
+Step = Callable[[Duties, Place | None, Any], Next]
 
 
-def _collected(duties: Duties, place: Place | None, event: ScanCollected) -> tuple[Place, Wish]:
-    return (HERE, event.data.site, None), (duties.of_collection(event) if place is None else WHEN_QUIET)
+def _collected(duties: Duties, place: Place | None, event: ScanCollected) -> Next:
+    return HERE, event.data.site, None, duties.of_collection(event) if place is None else WHEN_QUIET
 
 
-def _departed(_: Duties, place: Place | None, event: ScanDeparted) -> tuple[Place, Wish]:
+def _departed(_: Duties, place: Place | None, event: ScanDeparted) -> Next:
     data = event.data
     usual = place is not None and place[0] == HERE and place[1] == data.site
-    return (TOWARDS, data.next_site, None), (None if usual else WHEN_QUIET)
+    return TOWARDS, data.next_site, None, None if usual else WHEN_QUIET
 
 
-def _arrived(_: Duties, place: Place | None, event: ScanArrived) -> tuple[Place, Wish]:
+def _arrived(_: Duties, place: Place | None, event: ScanArrived) -> Next:
     site = event.data.site
     usual = place is not None and place[0] == TOWARDS and place[1] == site
-    return (HERE, site, event.time), (None if usual else WHEN_QUIET)
+    return HERE, site, event.time, None if usual else WHEN_QUIET
 
 
-def _out(duties: Duties, place: Place | None, event: ScanOutForDelivery) -> tuple[Place, Wish]:
+def _out(duties: Duties, place: Place | None, event: ScanOutForDelivery) -> Next:
     site = event.data.site
     if place is not None and place[0] == HERE and place[1] == site and place[2] is not None:
-        return (OUT, site, place[2]), duties.of_delivery(event, place[2])
-    return (OUT, site, None), WHEN_QUIET
+        return OUT, site, place[2], duties.of_delivery(event, place[2])
+    return OUT, site, None, WHEN_QUIET
 
 
-def _settles(_: Duties, place: Place | None, event: Event) -> tuple[Place, Wish]:
-    return UNCLEAR, WHEN_QUIET
+def _settles(_: Duties, place: Place | None, event: Event) -> Next:
+    return ODD, "", None, WHEN_QUIET
 
 
-def _asks(_: Duties, place: Place | None, event: Event) -> tuple[Place, Wish]:
-    return UNCLEAR, AT_ONCE
+def _asks(_: Duties, place: Place | None, event: Event) -> Next:
+    return ODD, "", None, AT_ONCE
 
 
 _STEPS: Final[dict[type, Step]] = {

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Protocol
 
@@ -77,6 +77,7 @@ class ConsumerRunner:
         self._handler = handler
         self._limits = limits or RunnerLimits()
         self._consumer: AIOKafkaConsumer | None = None
+        self._asker: AIOKafkaConsumer | None = None
         self._assignment: Assignment | None = None
         self._assigned = asyncio.Event()
         self._claim_wanted = asyncio.Event()
@@ -127,13 +128,16 @@ class ConsumerRunner:
             max_partition_fetch_bytes=limits.fetch_partition_bytes_max,
             fetch_max_wait_ms=limits.fetch_wait_ms,
         )
+        # Offsets are asked for on connections of their own: on the consumer's they would wait behind its long polls.
+        asker = AIOKafkaConsumer(**kafka_options(self._settings), group_id=None)
         self._assignment = None
         self._assigned.clear()
         self._claim_wanted.clear()
-        await consumer.start()
-        self._consumer = consumer
         tasks: list[asyncio.Task[object]] = []
         try:
+            await consumer.start()
+            await asker.start()
+            self._consumer, self._asker = consumer, asker
             await check_broker(self._settings, self._engine, self._group, self._topics)
             consumer.subscribe(self._topics, listener=_Listener(self))
             tasks = [asyncio.create_task(self._claims()), asyncio.create_task(self._report_positions())]
@@ -148,8 +152,8 @@ class ConsumerRunner:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-            await consumer.stop()
-            self._consumer = None
+            self._consumer = self._asker = None
+            await asyncio.gather(consumer.stop(), asker.stop())
 
     # -- assignment ---------------------------------------------------------------------------------------------
 
@@ -330,14 +334,16 @@ class ConsumerRunner:
 
     async def high_watermarks(self, partitions: Sequence[int]) -> dict[TopicPartition, int]:
         """The ends of all topics' logs for `partitions`, asked of the broker now."""
-        assert self._consumer is not None
+        if self._asker is None:
+            raise Fenced(partitions)
         tps = [TopicPartition(topic, n) for n in partitions for topic in self._topics]
-        ends: dict[TopicPartition, int] = await self._consumer.end_offsets(tps)
+        ends: dict[TopicPartition, int] = await self._asker.end_offsets(tps)
         return ends
 
-    def position(self, tp: TopicPartition) -> int:
-        """The next offset that is not stored yet; -1 for a partition that is not ours."""
-        return self._assignment.positions.get(tp, -1) if self._assignment else -1
+    def has_passed(self, ends: Mapping[TopicPartition, int]) -> bool:
+        """Whether everything before `ends` is stored; False where a partition is not ours."""
+        positions = self._assignment.positions if self._assignment else {}
+        return all(positions.get(tp, -1) >= end for tp, end in ends.items())
 
     def lag(self) -> dict[TopicPartition, int]:
         """Records behind the last known end, for each partition held."""

@@ -33,15 +33,35 @@ def events_of(number: int, start: datetime) -> list[bytes]:
         last = _SITES[(number + 1) % len(_SITES)]
     hub, far_hub = _HUBS[number % 4], _HUBS[number % 4 + 1]
     parts = (
-        (origin, "scan.collected", 0, f'"scope":"inter_province","destination_site":"{last}","destination_mark":"{last}","insured":false,"fragile":false'),
+        (
+            origin,
+            "scan.collected",
+            0,
+            f'"scope":"inter_province","destination_site":"{last}","destination_mark":"{last}","insured":false,"fragile":false',
+        ),
         (origin, "scan.departed", 9, f'"next_site":"{hub}","bag":"BAG-{number % 9973:05d}"'),
-        (hub, "scan.arrived", 11, f'"previous_site":"{origin}","via":"piece","bag":"BAG-{number % 9973:05d}"'),
+        (
+            hub,
+            "scan.arrived",
+            11,
+            f'"previous_site":"{origin}","via":"piece","bag":"BAG-{number % 9973:05d}"',
+        ),
         (hub, "scan.departed", 13, f'"next_site":"{far_hub}","vehicle":"V{number % 997:03d}"'),
-        (far_hub, "scan.arrived", 30, f'"previous_site":"{hub}","via":"piece","vehicle":"V{number % 997:03d}"'),
+        (
+            far_hub,
+            "scan.arrived",
+            30,
+            f'"previous_site":"{hub}","via":"piece","vehicle":"V{number % 997:03d}"',
+        ),
         (far_hub, "scan.departed", 31, f'"next_site":"{last}","vehicle":"W{number % 997:03d}"'),
         (last, "scan.arrived", 45, f'"previous_site":"{far_hub}","via":"piece"'),
         (last, "scan.out_for_delivery", 46, f'"courier":"C{number % 89:02d}"'),
-        (last, "signature.recorded", 52, '"signer":"addressee","signer_name":"-","outer_damage_noted":false,"inner_issue_noted":false,"struck_out":false'),
+        (
+            last,
+            "signature.recorded",
+            52,
+            '"signer":"addressee","signer_name":"-","outer_damage_noted":false,"inner_issue_noted":false,"struck_out":false',
+        ),
     )
     subject = waybill_of(number)
     return [
@@ -78,7 +98,11 @@ def in_order(shape: Shape, first: int, waybills: int, start: datetime) -> Iterat
 async def send(bootstrap: str, partitions: int, records: Iterator[tuple[str, bytes, bytes]]) -> int:
     """Publish `records` in large batches; returns how many."""
     producer = AIOKafkaProducer(
-        bootstrap_servers=bootstrap, acks="all", enable_idempotence=True, max_batch_size=512 * 1024, max_request_size=8 << 20
+        bootstrap_servers=bootstrap,
+        acks="all",
+        enable_idempotence=True,
+        max_batch_size=512 * 1024,
+        max_request_size=8 << 20,
     )
     await producer.start()
     count = 0

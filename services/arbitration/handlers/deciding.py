@@ -18,6 +18,7 @@ from asyncpg.exceptions import PostgresError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from services.arbitration.facts import FactBook
+from services.arbitration.handlers.ingest import Ingest
 from services.arbitration.judging import Judged, Judgement, Judging
 from services.arbitration.settings import ArbitrationSettings
 from services.arbitration.store import cases, conflicts, journal, reviews
@@ -60,7 +61,13 @@ class Deciding:
         self._facts = facts
         self._judging = judging
         self._relay = relay
+        self._ingest = Ingest(settings, engine, clock, watch, self.wake)
         self._moved = [asyncio.Event() for _ in range(settings.lanes)]
+
+    @property
+    def ingest(self) -> Ingest:
+        """The handler whose events these decisions are about."""
+        return self._ingest
 
     def wake(self) -> None:
         """Something was journalled, or a review was inserted: look now."""
@@ -92,8 +99,16 @@ class Deciding:
         cutoff = self._clock.now()
         if not partitions or not await self._any_due(partitions, cutoff):
             return False
-        await self._wait_for_positions(runner, assignment, lane, partitions)
-        while not assignment.ended.is_set() and await self._some(runner, partitions, cutoff):
+        ends = await runner.high_watermarks(partitions)
+        while not runner.has_passed(ends):
+            if assignment.ended.is_set():
+                return True
+            await self._rest(lane, self._settings.review_poll_ms / 1000)
+        # What fell due while we waited may join, where nothing new has come in.
+        later = self._clock.now()
+        if runner.has_passed(await runner.high_watermarks(partitions)):
+            cutoff = later
+        while not assignment.ended.is_set() and await self._some(runner, lane, partitions, cutoff):
             pass
         return True
 
@@ -102,21 +117,16 @@ class Deciding:
             due_at = await reviews.next_due_at(await journal.driver(connection), partitions)
         return due_at is not None and due_at <= cutoff
 
-    async def _wait_for_positions(
-        self, runner: ConsumerRunner, assignment: Assignment, lane: int, partitions: Sequence[int]
-    ) -> None:
-        ends = await runner.high_watermarks(partitions)
-        while not assignment.ended.is_set() and any(runner.position(tp) < end for tp, end in ends.items()):
-            await self._rest(lane, self._settings.review_poll_ms / 1000)
-
-    async def _some(self, runner: ConsumerRunner, partitions: Sequence[int], cutoff: datetime) -> bool:
+    async def _some(
+        self, runner: ConsumerRunner, lane: int, partitions: Sequence[int], cutoff: datetime
+    ) -> bool:
         """Decide up to `decide_waybills_max` waybills; False where no review was left."""
         async with self._engine.connect() as connection:
             driver = await journal.driver(connection)
             due = await reviews.due(driver, partitions, cutoff, self._settings.decide_waybills_max)
             if not due:
                 return False
-            work = await self._read(driver, due, cutoff)
+            work = await self._read(driver, due, cutoff, lane)
         await self._judge(work)
         touched = sorted({review.partition for review in due})
         async with runner.fenced(touched) as (writer, _):
@@ -124,7 +134,7 @@ class Deciding:
         self._relay.wake()
         return True
 
-    async def _read(self, driver: Connection, due: Sequence[Review], cutoff: datetime) -> _Work:
+    async def _read(self, driver: Connection, due: Sequence[Review], cutoff: datetime, lane: int) -> _Work:
         work = _Work(cutoff)
         for review in due:
             work.add(review)
@@ -132,7 +142,10 @@ class Deciding:
         work.heads = await cases.heads(driver, subjects)
         work.drop_settled_terms()
         subjects = list(work.wanted)
-        work.places = {subject: self._watch.place(subject) for subject in subjects}
+        while self._ingest.in_flight(review.partition for review in due):
+            await self._rest(lane, self._settings.review_poll_ms / 1000)
+        # What the watch has seen is in the journal now; what it sees from here on changes the place.
+        work.places = {subject: self._watch.begin_look(subject) for subject in subjects}
         work.streams = await journal.read(driver, subjects)
         with_findings = [
             s for s, head in work.heads.items() if s in work.wanted and self._judging.has_findings(head)

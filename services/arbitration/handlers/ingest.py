@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import date, datetime, timedelta
 
 import msgspec
@@ -67,6 +67,10 @@ class Ingest:
         await journal.append(driver, batch.journal_rows())
         await reviews.insert(driver, batch.review_rows())
         _journalled.inc(len(records) - len(batch.letters))
+
+    def in_flight(self, partitions: Iterable[int]) -> bool:
+        """Whether the watch has seen events of these partitions that are not stored yet."""
+        return not self._unsettled.isdisjoint(partitions)
 
     def committed(self, partitions: Sequence[int]) -> None:
         """The batch of these partitions is stored."""

@@ -233,9 +233,15 @@ class _Walk:
     def departed(self, known: Departure) -> None:
         data = known.event.data
         holder = self.holder
-        if holder is not None and holder.site != data.site and len(self.links) > 1:
+        if (
+            holder is not None
+            and holder.site == data.next_site
+            and holder.arrived is not None
+            and holder.towards != data.site
+            and len(self.links) > 1
+        ):
             earlier = self.links[-2]
-            if earlier.site == data.site and holder.site == data.next_site and holder.arrived is not None:
+            if earlier.site == data.site:
                 # A clock that runs late, or a further part of a consignment: what is at B stays with B.
                 if not earlier.departures:
                     earlier.departures.append(known)
