@@ -141,7 +141,7 @@ histories = st.lists(findings_lists(), min_size=1, max_size=6).map(
 )
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(histories, st.data())
 def test_any_arrival_ends_in_what_the_newest_version_asks_for(
     history: list[VerdictData], data: st.DataObject
@@ -155,7 +155,7 @@ def test_any_arrival_ends_in_what_the_newest_version_asks_for(
     assert all(not faults(one) for one in arrivals)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(histories)
 def test_every_prefix_of_a_history_holds_and_repeats_exactly(history: list[VerdictData]) -> None:
     for end in range(1, len(history) + 1):
@@ -165,7 +165,7 @@ def test_every_prefix_of_a_history_holds_and_repeats_exactly(history: list[Verdi
         assert book(history)[: len(booked)] == booked, "an entry, once booked, never changes"
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(histories)
 def test_entries_are_positive_named_once_and_reverse_no_more_than_was_booked(
     history: list[VerdictData],
@@ -186,7 +186,7 @@ def test_entries_are_positive_named_once_and_reverse_no_more_than_was_booked(
         assert entry.amount_fen >= sum(e.amount_fen for e in booked if e.reverses == entry_id)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(findings_lists())
 def test_what_is_booked_already_moves_nothing(findings: list[Finding]) -> None:
     booked = book([verdict(1, findings)])
