@@ -10,7 +10,7 @@ import msgspec
 from fastapi import APIRouter, Depends, Request, Response
 from pydantic import BaseModel, Field
 
-from services.intake.bodies import Hold, Lines, Room, pieces, whole_body
+from services.intake.bodies import Body, Hold, Lines, Room
 from services.intake.domain import STATUS_CONFLICT, STATUS_INVALID, STATUS_TOO_LARGE, Caller
 from services.intake.handlers import BrokerAway, Intake, Submission, Tally
 from services.intake.settings import IntakeSettings
@@ -72,41 +72,46 @@ def router(intake: Intake, room: Room) -> APIRouter:
         caller = Caller(
             principal.owner, principal.network, principal.is_operator, "backfill" in principal.scopes
         )
-        hold = room.enter()
-        submission = intake.submission(caller)
+        body = Body(request, intake.settings)
         try:
-            if media_type == STREAM:
-                tally = await _take_stream(request, submission, hold, room, intake.settings)
-            else:
-                tally = await _take_whole(request, submission, hold, media_type, intake.settings)
-        except BrokerAway:
-            raise _broker_away(intake.settings) from None
-        finally:
-            await submission.abandon()
-            hold.leave()
+            tally = await _take(request, body, intake, room, caller, media_type)
+        except Problem as problem:
+            if not await body.discard():
+                problem.headers = {**(problem.headers or {}), "Connection": "close"}
+            raise
         return _answer(tally, single=media_type == SINGLE)
 
     return routes
 
 
+async def _take(
+    request: Request, body: Body, intake: Intake, room: Room, caller: Caller, media_type: str
+) -> Tally:
+    """Take a request's events in, and leave nothing on its way or held. Raises Problem."""
+    hold = room.enter()
+    submission = intake.submission(caller)
+    try:
+        if media_type == STREAM:
+            return await _take_stream(request, body, submission, hold, room, intake.settings)
+        return await _take_whole(body, submission, hold, media_type, intake.settings)
+    except BrokerAway:
+        raise _broker_away(intake.settings) from None
+    finally:
+        await submission.abandon()
+        hold.leave()
+
+
 async def _take_whole(
-    request: Request, submission: Submission, hold: Hold, media_type: str, settings: IntakeSettings
+    body: Body, submission: Submission, hold: Hold, media_type: str, settings: IntakeSettings
 ) -> Tally:
     """Take a single event or a batch in. Raises Problem, BrokerAway."""
     if media_type == SINGLE:
-        values = [await _single(request, hold, settings)]
+        values = [(await body.whole(hold, bytes_max=EVENT_BYTES_MAX)).strip()]
     else:
-        body = await whole_body(request, hold, settings, bytes_max=settings.batch_bytes_max)
-        values = _batch(body, settings.batch_events_max)
-        del body
+        values = _batch(await body.whole(hold, bytes_max=settings.batch_bytes_max), settings.batch_events_max)
     for start in range(0, len(values), settings.chunk_events):
         await submission.feed(values[start : start + settings.chunk_events])
     return await submission.finish()
-
-
-async def _single(request: Request, hold: Hold, settings: IntakeSettings) -> bytes:
-    """The one event's bytes. Raises Problem (413) where they are more than an event may have."""
-    return (await whole_body(request, hold, settings, bytes_max=EVENT_BYTES_MAX)).strip()
 
 
 def _batch(body: bytes, events_max: int) -> list[bytes]:
@@ -123,12 +128,12 @@ def _batch(body: bytes, events_max: int) -> list[bytes]:
 
 
 async def _take_stream(
-    request: Request, submission: Submission, hold: Hold, room: Room, settings: IntakeSettings
+    request: Request, body: Body, submission: Submission, hold: Hold, room: Room, settings: IntakeSettings
 ) -> Tally:
     """Take a stream in while it is read, a chunk at a time. Raises Problem, BrokerAway."""
     lines, chunk = Lines(), _Chunk(submission, hold, room, settings)
     checked_s = time.monotonic()
-    async for piece in pieces(request, settings):
+    async for piece in body.pieces():
         if request.app.state.stopping.is_set():
             raise _stopping(settings)
         if time.monotonic() - checked_s > _REAUTHENTICATE_S:

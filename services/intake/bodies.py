@@ -6,7 +6,7 @@ import asyncio
 import zlib
 from collections.abc import AsyncIterator
 
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 
 from services.intake.settings import IntakeSettings
 from shared import metrics
@@ -108,28 +108,67 @@ def busy(settings: IntakeSettings) -> Problem:
     )
 
 
-async def pieces(request: Request, settings: IntakeSettings) -> AsyncIterator[bytes]:
-    """The body in pieces of bounded size, decompressed. Raises Problem: 400, 413, 415 or 422."""
-    encoding = request.headers.get("content-encoding", "identity").strip().lower()
-    if encoding not in ("identity", "", "gzip", "x-gzip"):
-        raise Problem(
-            415,
-            "Unknown content encoding",
-            f"The encoding {encoding!r} is not understood: send the body as it is, or as gzip.",
-            headers={"Accept-Encoding": "gzip"},
-        )
-    try:
-        if encoding.endswith("gzip"):
-            async for piece in _gunzipped(request.stream(), settings.gzip_ratio_max):
+class Body:
+    """A request's body, read once. Nothing of it is kept here."""
+
+    def __init__(self, request: Request, settings: IntakeSettings) -> None:
+        self._request = request
+        self._settings = settings
+        self._ended = False
+
+    def check_length(self, bytes_max: int) -> None:
+        """Refuse a body that announces more than `bytes_max`, before any of it is read. Raises Problem (413)."""
+        length = self._request.headers.get("content-length", "")
+        if length.isdigit() and int(length) > bytes_max:
+            raise too_large(bytes_max)
+
+    async def pieces(self) -> AsyncIterator[bytes]:
+        """The body in pieces of bounded size, decompressed. Raises Problem: 400, 413, 415 or 422."""
+        encoding = self._request.headers.get("content-encoding", "identity").strip().lower()
+        if encoding not in ("identity", "", "gzip", "x-gzip"):
+            raise Problem(
+                415,
+                "Unknown content encoding",
+                f"The encoding {encoding!r} is not understood: send the body as it is, or as gzip.",
+                headers={"Accept-Encoding": "gzip"},
+            )
+        stream = self._stream()
+        async for piece in (
+            _gunzipped(stream, self._settings.gzip_ratio_max) if encoding.endswith("gzip") else stream
+        ):
+            yield piece
+
+    async def whole(self, hold: Hold, *, bytes_max: int) -> bytes:
+        """All of it, at most `bytes_max`. Raises Problem: 413, 429 and those of `pieces`."""
+        self.check_length(bytes_max)
+        body = bytearray()
+        async for piece in self.pieces():
+            if len(body) + len(piece) > bytes_max:
+                raise too_large(bytes_max)
+            if not hold.take(len(piece)):
+                raise busy(self._settings)
+            body += piece
+        return bytes(body)
+
+    async def discard(self) -> bool:
+        """Read the rest away for a moment, so that its sender gets to read an early answer; whether it ended."""
+        try:
+            async with asyncio.timeout(self._settings.linger_timeout_ms / 1000):
+                async for _ in self._stream():
+                    pass
+        except (TimeoutError, Problem):
+            return False
+        return True
+
+    async def _stream(self) -> AsyncIterator[bytes]:
+        while not self._ended:
+            message = await self._request.receive()
+            if message["type"] == "http.disconnect":
+                detail = "The connection ended before the body did. Send it again."
+                raise Problem(400, "Body cut short", detail)
+            self._ended = not message.get("more_body", False)
+            if piece := message.get("body", b""):
                 yield piece
-        else:
-            async for piece in request.stream():
-                if piece:
-                    yield piece
-    except ClientDisconnect:
-        raise Problem(
-            400, "Body cut short", "The connection ended before the body did. Send it again."
-        ) from None
 
 
 async def _gunzipped(stream: AsyncIterator[bytes], ratio_max: int) -> AsyncIterator[bytes]:
@@ -163,21 +202,6 @@ def _not_gzip(reason: str) -> Problem:
         f"The body could not be decompressed: {reason}. Send whole gzip data, or leave out Content-Encoding."
     )
     return Problem(422, "Not gzip", detail, errors=[("", f"is not gzip data: {reason}")])
-
-
-async def whole_body(request: Request, hold: Hold, settings: IntakeSettings, *, bytes_max: int) -> bytes:
-    """The whole body, at most `bytes_max`. Raises Problem: 413, 429 and those of `pieces`."""
-    length = request.headers.get("content-length", "")
-    if length.isdigit() and int(length) > bytes_max:
-        raise too_large(bytes_max)
-    body = bytearray()
-    async for piece in pieces(request, settings):
-        if len(body) + len(piece) > bytes_max:
-            raise too_large(bytes_max)
-        if not hold.take(len(piece)):
-            raise busy(settings)
-        body += piece
-    return bytes(body)
 
 
 def too_large(bytes_max: int) -> Problem:

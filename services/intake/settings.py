@@ -27,6 +27,11 @@ class IntakeSettings(ServiceSettings):
     room_timeout_ms: int = Field(
         5_000, ge=0, description="how long a stream that has begun waits for room before its 429"
     )
+    linger_timeout_ms: int = Field(
+        1_000,
+        ge=0,
+        description="how long the rest of a body is read away after an early answer, before the line is cut",
+    )
     retry_after_s: int = Field(1, ge=1, description="what Retry-After says with 429 and 503")
     delivery_timeout_ms: int = Field(
         10_000, ge=1, description="longest wait for the broker's acknowledgement; then 503"

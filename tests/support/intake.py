@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import signal
@@ -20,7 +21,9 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 
 REPOSITORY = Path(__file__).parents[2]
 OPERATOR_KEY = "operator-of-the-intake-tests"
+OPERATOR = {"Authorization": f"Bearer {OPERATOR_KEY}"}
 WAIT_S = 60.0
+PARTITIONS = 12
 SINGLE = "application/cloudevents+json"
 BATCH = "application/cloudevents-batch+json"
 STREAM = "application/x-ndjson"
@@ -143,7 +146,7 @@ async def stored(bootstrap_servers: str, topic: str, subject: str) -> list[Consu
     consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap_servers, auto_offset_reset="earliest")
     await consumer.start()
     try:
-        partitions = [TopicPartition(topic, n) for n in consumer.partitions_for_topic(topic) or ()]
+        partitions = [TopicPartition(topic, number) for number in range(PARTITIONS)]
         consumer.assign(partitions)
         ends = await consumer.end_offsets(partitions)
         await consumer.seek_to_beginning()
@@ -160,3 +163,49 @@ async def stored(bootstrap_servers: str, topic: str, subject: str) -> list[Consu
 def now_text(**shift: float) -> str:
     """The present moment, moved by `shift` (as timedelta's arguments), as RFC 3339."""
     return (datetime.now(UTC) + timedelta(**shift)).isoformat()
+
+
+class OpenRequest:
+    """A `POST /v1/events` whose body is still being sent, and whose answer may come early."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader = reader
+        self._writer = writer
+
+    @classmethod
+    async def begin(cls, url: httpx.URL, media_type: str, key: str = OPERATOR_KEY) -> OpenRequest:
+        """Send the head."""
+        reader, writer = await asyncio.open_connection(url.host, url.port)
+        head = (
+            f"POST /v1/events HTTP/1.1\r\nHost: {url.host}\r\nAuthorization: Bearer {key}\r\n"
+            f"Content-Type: {media_type}\r\nTransfer-Encoding: chunked\r\n\r\n"
+        )
+        writer.write(head.encode())
+        return cls(reader, writer)
+
+    async def send(self, piece: bytes) -> None:
+        """Send a piece of the body."""
+        self._writer.write(b"%x\r\n%b\r\n" % (len(piece), piece))
+        await self._writer.drain()
+
+    async def end(self) -> None:
+        """Say that the body is whole."""
+        self._writer.write(b"0\r\n\r\n")
+        await self._writer.drain()
+
+    async def answer(self) -> tuple[int, Json]:
+        """The status and the JSON body of the answer."""
+        head = (await self._reader.readuntil(b"\r\n\r\n")).decode().lower()
+        length = int(head.partition("content-length:")[2].split()[0])
+        body = json.loads(await self._reader.readexactly(length))
+        self._writer.close()
+        return int(head.split()[1]), body
+
+    async def answer_while_sending(self, piece: bytes, pause_s: float = 0.05) -> tuple[int, Json]:
+        """The early answer to a body that never ends."""
+        answer = asyncio.create_task(self.answer())
+        while not answer.done():
+            with contextlib.suppress(ConnectionError):
+                await self.send(piece)
+            await asyncio.wait((answer,), timeout=pause_s)
+        return await answer

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from starlette.requests import Request
 from starlette.types import Message
 
-from services.intake.bodies import Lines, Room, pieces, whole_body
+from services.intake.bodies import Body, Lines, Room
 from services.intake.settings import IntakeSettings
 from shared.http.problems import Problem
 
@@ -67,19 +67,21 @@ async def test_gzip_is_understood_in_several_members_and_pieces() -> None:
     body = gzip.compress(b"one ") + gzip.compress(b"two")
     for size in (1, 7, len(body)):
         parts = [body[n : n + size] for n in range(0, len(body), size)]
-        assert await read(pieces(request(parts, content_encoding="gzip"), IntakeSettings())) == b"one two"
+        assert (
+            await read(Body(request(parts, content_encoding="gzip"), IntakeSettings()).pieces()) == b"one two"
+        )
 
 
 @pytest.mark.parametrize("body", [b"no gzip", gzip.compress(b"cut short" * 100)[:-9]])
 async def test_what_is_not_gzip_is_refused(body: bytes) -> None:
     with pytest.raises(Problem) as caught:
-        await read(pieces(request([body], content_encoding="gzip"), IntakeSettings()))
+        await read(Body(request([body], content_encoding="gzip"), IntakeSettings()).pieces())
     assert caught.value.status == 422
 
 
 async def test_unknown_encodings_are_refused() -> None:
     with pytest.raises(Problem) as caught:
-        await read(pieces(request([b"x"], content_encoding="br"), IntakeSettings()))
+        await read(Body(request([b"x"], content_encoding="br"), IntakeSettings()).pieces())
     assert caught.value.status == 415
 
 
@@ -87,7 +89,7 @@ async def test_a_bomb_is_refused_before_it_is_unpacked() -> None:
     bomb = gzip.compress(b"\n" * 200_000_000, compresslevel=9)
     tracemalloc.start()
     with pytest.raises(Problem) as caught:
-        async for _ in pieces(request([bomb], content_encoding="gzip"), IntakeSettings()):
+        async for _ in Body(request([bomb], content_encoding="gzip"), IntakeSettings()).pieces():
             pass
     _, peak_bytes = tracemalloc.get_traced_memory()
     tracemalloc.stop()
@@ -99,13 +101,12 @@ async def test_a_whole_body_is_bounded_after_decompression() -> None:
     settings = IntakeSettings()
     body = gzip.compress(b"x" * 5_000)
     hold = Room(settings).enter()
-    assert (
-        len(await whole_body(request([body], content_encoding="gzip"), hold, settings, bytes_max=5_000))
-        == 5_000
-    )
+    packed = Body(request([body], content_encoding="gzip"), settings)
+    assert await packed.whole(hold, bytes_max=5_000) == b"x" * 5_000
+    assert await packed.discard()
     for headers in ({"content_encoding": "gzip"}, {"content_length": "5000"}):
         with pytest.raises(Problem) as caught:
-            await whole_body(request([body], **headers), hold, settings, bytes_max=4_999)
+            await Body(request([body], **headers), settings).whole(hold, bytes_max=4_999)
         assert caught.value.status == 413
 
 
