@@ -76,9 +76,10 @@ def application(settings: ConsoleSettings) -> FastAPI:
         SERVICE,
         settings=settings,
         readiness=_readiness,
-        routers=[sign_in.router(view, sessions, services), pages.router(settings, view, sessions, services)],
+        routers=[sign_in.router(view, sessions, services), pages.router(settings, view, services)],
         lifespan=lifespan,
     )
+    app.state.sessions = sessions
     app.mount("/static", StaticFiles(directory=_STATIC), name="static")
     app.add_middleware(SecurityHeaders)
     _install_errors(app, view, sessions)

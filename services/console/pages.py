@@ -3,26 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Annotated, Any
+from typing import Any
 from urllib.parse import quote, urlencode
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from services.console.peers import Part, Services, part
-from services.console.sessions import Sessions
 from services.console.settings import ConsoleSettings
-from services.console.sign_in import signed_in
+from services.console.sign_in import Key
 from services.console.view import View
 
 _FILTERS = ("network", "status", "site", "rule")
 
 
-def router(settings: ConsoleSettings, view: View, sessions: Sessions, services: Services) -> APIRouter:
+def router(settings: ConsoleSettings, view: View, services: Services) -> APIRouter:
     """The pages that need a session."""
     pages = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
-
-    Key = Annotated[str, Depends(signed_in(sessions))]
 
     @pages.get("/")
     async def start(request: Request, key: Key) -> HTMLResponse:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from typing import Annotated
 from urllib.parse import parse_qs, urlsplit
 
-from fastapi import APIRouter, Cookie, Request
+from fastapi import APIRouter, Cookie, Depends, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from services.console.peers import Services
@@ -29,16 +28,17 @@ class ForeignForm(Exception):
 Token = Annotated[str | None, Cookie(alias=SESSION_COOKIE)]
 
 
-def signed_in(sessions: Sessions) -> Callable[..., Awaitable[str]]:
-    """A dependency that gives the viewer's key. Raises SignInNeeded."""
+async def viewer_key(request: Request, token: Token = None) -> str:
+    """The key that the viewer signed in with, from the sessions of the application. Raises SignInNeeded."""
+    sessions: Sessions = request.app.state.sessions
+    key = sessions.key_of(token)
+    if key is None:
+        raise SignInNeeded
+    return key
 
-    async def key_of(token: Token = None) -> str:
-        key = sessions.key_of(token)
-        if key is None:
-            raise SignInNeeded
-        return key
 
-    return key_of
+Key = Annotated[str, Depends(viewer_key)]
+"""A page's parameter: it needs a session and reads with its key."""
 
 
 def router(view: View, sessions: Sessions, services: Services) -> APIRouter:

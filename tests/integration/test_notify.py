@@ -27,8 +27,7 @@ from tests.support.notify import (
     until,
 )
 from tests.support.parts import DatabaseFactory, Parts
-from tests.unit.notify.test_domain import told
-from tests.unit.notify.verdicts import DECIDED_AT, finding, verdict
+from tests.unit.notify.verdicts import DECIDED_AT, finding, told, verdict
 
 pytestmark = pytest.mark.stack
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
+from services.notify.domain import Cause, Seen, advance, is_newer
 from shared.events.outputs import Award, Clause, EvidenceRef, Finding, RulebookRef, Text, VerdictData
 
+ZONE = ZoneInfo("Asia/Shanghai")
 DECIDED_AT = datetime(2026, 3, 1, 17, 0, tzinfo=UTC)
 """01:00 of 2 March in Shanghai: local and UTC dates differ."""
 
@@ -45,3 +48,13 @@ def verdict(version: int, *findings: Finding, **members: Any) -> VerdictData:
         "findings": list(findings),
     }
     return VerdictData(**{**usual, **members})
+
+
+def told(*versions: VerdictData) -> tuple[Seen, list[Cause]]:
+    """What is seen, and all causes, after `versions` have arrived in this order."""
+    seen, causes = Seen(), []
+    for version in versions:
+        if is_newer(seen, version):
+            seen, new = advance(seen, version, appeal_days=7, zone=ZONE)
+            causes += new
+    return seen, causes

@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 from services.notify.domain import OCCASIONS, Cause, Stake
 from services.notify.texts import LANGUAGES, TEMPLATES, Language, Texts, Words, harmless, yuan
 from shared.events.outputs import Award, Clause, EvidenceRef, Finding, Text
-from tests.unit.notify.test_domain import told
-from tests.unit.notify.verdicts import finding, verdict
+from tests.unit.notify.verdicts import finding, told, verdict
 
 KINDS = ("fine", "compensation", "liability", "entitlement", "rejection", "alert")
 STATES = ("active", "provisional", "frozen", "revoked")
@@ -32,13 +31,13 @@ def test_the_liable_site_reads_reason_clause_amount_evidence_receivers_and_the_l
     assert text.title == "罚款通知 · TT-04 · 运单 560000000001"
     for part in (
         "BJ02",
-        "金额:150.00 元",
-        "款项去向:GZ01 150.00 元",
-        "理由:逾期 3 天",
-        "条款(来源 002):延误每票每天罚款 50 元",
-        "- /sites/BJ02 BJ02-0007(事后补录)",
+        "金额：150.00 元",
+        "款项去向：GZ01 150.00 元",
+        "理由：逾期 3 天",
+        "条款（来源 002）：延误每票每天罚款 50 元",
+        "- /sites/BJ02 BJ02-0007（事后补录）",
         "hub_departure_days",
-        "申诉截止:2026-03-09 24:00",
+        "申诉截止：2026-03-09 24:00",
         "7 天期限为推定值",
     ):
         assert part in text.body, part
@@ -72,14 +71,14 @@ def test_who_is_paid_reads_its_own_share_and_no_other() -> None:
 def test_a_change_shows_old_and_new() -> None:
     changed = finding(amount_fen=20_000, awards=[Award("GZ01", 20_000)])
     liable, paid = told(verdict(1, finding()), verdict(2, changed))[1][2:]
-    assert "金额:150.00 元 → 200.00 元" in words(liable, "zh").body
-    assert "变更项:金额、款项去向" in words(liable, "zh").body
+    assert "金额：150.00 元 → 200.00 元" in words(liable, "zh").body
+    assert "变更项：金额、款项去向" in words(liable, "zh").body
     assert "Paid to you: 150.00 yuan → 200.00 yuan" in words(paid, "en").body
 
 
 def test_an_amount_not_known_yet_is_said_so() -> None:
     cause = issued(kind="liability", amount_fen=0, awards=[])[0]
-    assert "金额:待定" in words(cause, "zh").body
+    assert "金额：待定" in words(cause, "zh").body
     assert "not known yet" in words(cause, "en").body
 
 
@@ -120,7 +119,7 @@ def test_both_languages_have_the_same_templates() -> None:
     assert {f"{occasion}.j2" for occasion in OCCASIONS} <= names[0]
 
 
-HOSTILE = "<b>x</b>{{ 7*7 }}\n申诉截止:2099-01-01\r\x00\u202e{% raw %}"
+HOSTILE = "<b>x</b>{{ 7*7 }}\n申诉截止：2099-01-01\r\x00\u202e{% raw %}"
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

@@ -3,29 +3,17 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.notify.domain import Cause, Seen, advance, changed_members, contradicts, is_newer, stakes
+from services.notify.domain import Cause, changed_members, contradicts, is_newer, stakes
 from services.notify.handlers import notice_id
 from shared.events.outputs import Award, EvidenceRef, Finding, Text, VerdictData
-from tests.unit.notify.verdicts import DECIDED_AT, finding, verdict
+from tests.unit.notify.verdicts import DECIDED_AT, ZONE, finding, told, verdict
 
-ZONE = ZoneInfo("Asia/Shanghai")
 EPOCH = datetime(2015, 1, 1, tzinfo=UTC)
-
-
-def told(*versions: VerdictData) -> tuple[Seen, list[Cause]]:
-    """What is seen, and all causes, after `versions` have arrived in this order."""
-    seen, causes = Seen(), []
-    for version in versions:
-        if is_newer(seen, version):
-            seen, new = advance(seen, version, appeal_days=7, zone=ZONE)
-            causes += new
-    return seen, causes
 
 
 def brief(causes: list[Cause]) -> list[tuple[str, str, int]]:
