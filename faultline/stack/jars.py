@@ -93,7 +93,13 @@ def _fetch(context: MavenContext, jars: list[LockedDependency]) -> None:
     try:
         with ThreadPoolExecutor(_DOWNLOADS) as pool:
             list(pool.map(lambda jar: _artifact(context, jar).resolve(), jars))
-    # requests' own errors are OSErrors too, so they come first.
+    # The more special ones first: requests' errors are OSErrors too.
+    except requests.exceptions.SSLError as error:
+        raise FaultlineError(
+            "The Maven repository's certificate is not trusted here.",
+            cause="a proxy on the way puts its own certificate in, and Python does not know it.",
+            remedy="set REQUESTS_CA_BUNDLE to the system's list (often /etc/ssl/certs/ca-certificates.crt) and start again.",
+        ) from error
     except (requests.RequestException, RuntimeError) as error:
         raise FaultlineError(
             f"Cannot fetch the broker's jars from the Maven repository ({_shortly(error)}).",
