@@ -81,6 +81,9 @@ class ConsumerRunner:
         self._assignment: Assignment | None = None
         self._assigned = asyncio.Event()
         self._claim_wanted = asyncio.Event()
+        self._fetches = 0
+        self._no_fetch = asyncio.Event()
+        self._no_fetch.set()
         self._stopping = asyncio.Event()
         self.failure: StoppedConsumer | None = None
         """Why the runner has stopped for good; a person has to act."""
@@ -170,6 +173,7 @@ class ConsumerRunner:
     async def _claim(self) -> None:
         assert self._consumer is not None
         consumer = self._consumer
+        await self._release()
         held = set(consumer.assignment())
         numbers = sorted({tp.partition for tp in held})
         incomplete = [n for n in numbers if any(TopicPartition(t, n) not in held for t in self._topics)]
@@ -192,6 +196,8 @@ class ConsumerRunner:
             for topic, offset in zip(self._topics, offsets, strict=True)
         }
         check_range(self._group, positions, first, last)
+        # A fetch of the last assignment that ended after the seek would take records along that nobody hands over.
+        await self._no_fetch.wait()
         for tp, offset in positions.items():
             consumer.seek(tp, offset)
         self._assignment = Assignment({n: epoch for n, (epoch, _) in claimed.items()}, positions)
@@ -254,7 +260,14 @@ class ConsumerRunner:
                 await assignment.ended.wait()
                 continue
             tps = [TopicPartition(topic, n) for n in numbers for topic in self._topics]
-            fetched = await self._fetch(tps, assignment)
+            self._fetches += 1
+            self._no_fetch.clear()
+            try:
+                fetched = await self._fetch(tps, assignment)
+            finally:
+                self._fetches -= 1
+                if not self._fetches:
+                    self._no_fetch.set()
             if fetched and not assignment.ended.is_set():
                 await self._deliver(assignment, fetched)
 
