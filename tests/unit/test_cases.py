@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ _ROOT = Path(__file__).resolve().parents[2]
 PUBLIC = Path(os.environ.get("FAULTLINE_CASES") or _ROOT.parent / "shared" / "cases")
 OWN = _ROOT / "tests" / "cases"
 _BOOKS = load_rulebooks()
+_TODAY = date(2026, 3, 1)
 _COUNTED = ("fine", "compensation", "liability", "rejection")
 
 
@@ -42,7 +44,8 @@ def _award(award: dict[str, Any]) -> tuple[str, int]:
 
 
 def _judge(case: dict[str, Any], events: list[dict[str, Any]]) -> dict[str, Any]:
-    request = {name: case[name] for name in ("network", "now", "facts", "rulebook") if name in case}
+    members = ("network", "now", "facts", "rulebook")
+    request: dict[str, Any] = {name: case[name] for name in members if name in case}
     document = adjudicate({**request, "events": events}, _BOOKS)
     return msgspec.json.decode(msgspec.json.encode(document))  # type: ignore[no-any-return]
 
@@ -52,11 +55,8 @@ def _pending(rule: str) -> bool:
     return not any(rule in _BOOKS.describe(book, _TODAY)["rules"] for book in _BOOKS.ids())
 
 
-_TODAY = msgspec.convert("2026-03-01", __import__("datetime").date)
-
-
-def _instant(text: str | None) -> Any:
-    return None if text is None else msgspec.convert(text, __import__("datetime").datetime)
+def _instant(text: str | None) -> datetime | None:
+    return None if text is None else datetime.fromisoformat(text)
 
 
 @pytest.mark.parametrize("path", _files(), ids=lambda path: path.stem)

@@ -1,0 +1,279 @@
+"""What must hold for every stream of events, sensible or not (design.md §4.3)."""
+
+from __future__ import annotations
+
+import string
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import msgspec
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from services.arbitration.domain import (
+    Decision,
+    ExemptionFact,
+    Facts,
+    SiteFact,
+    decide,
+    distinct,
+    merge,
+)
+from shared.events import Event, decode_members
+from tests.unit.arbitration.build import BOOKS, Waybill
+
+START = datetime(2026, 3, 1, 16, 0, tzinfo=UTC)
+NOW_MIN, NOW_MAX = START + timedelta(days=25), START + timedelta(days=60)
+SITES = ("GZ01", "HGZ1", "HBJ1", "BJ02")
+_site = st.sampled_from(SITES)
+_bool = st.booleans()
+_fen = st.integers(0, 100_000)
+_id = st.sampled_from(("A1", "A2"))
+_moment = st.builds(
+    lambda half_hours, second: (START + timedelta(minutes=30 * half_hours, seconds=second)).isoformat(),
+    st.integers(0, 24 * 2 * 20),
+    st.sampled_from((0, 0, 0, 1, 59)),
+)
+_day = st.integers(0, 25).map(lambda n: (START + timedelta(days=n)).date().isoformat())
+
+
+def _data(**members: Any) -> st.SearchStrategy[dict[str, Any]]:
+    required = {name: m for name, m in members.items() if not name.startswith("maybe_")}
+    optional = {name[6:]: m for name, m in members.items() if name.startswith("maybe_")}
+    return st.fixed_dictionaries(required, optional=optional)
+
+
+_SITE_EVENTS: dict[str, st.SearchStrategy[dict[str, Any]]] = {
+    "scan.collected": _data(
+        scope=st.sampled_from(("same_city", "inter_province")),
+        maybe_destination_site=_site,
+        maybe_destination_mark=_site,
+        maybe_insured=_bool,
+        maybe_declared_value_fen=_fen,
+        maybe_fragile=_bool,
+        maybe_goods=st.sampled_from(("cash", "books")),
+        maybe_label_site=_site,
+        maybe_cod_fen=_fen,
+        maybe_order_placed_at=_moment,
+        maybe_label_version=st.sampled_from(("old", "new")),
+    ),
+    "scan.departed": _data(next_site=_site, maybe_bag=_id),
+    "scan.arrived": _data(maybe_via=st.sampled_from(("piece", "bag"))),
+    "scan.out_for_delivery": _data(),
+    "scan.problem": _data(reason=st.sampled_from(("unreachable", "refused", "missorted", "held"))),
+    "scan.returned": _data(next_site=_site),
+    "signature.recorded": _data(
+        signer=st.sampled_from(("addressee", "proxy")),
+        maybe_struck_out=_bool,
+        maybe_outer_damage_noted=_bool,
+        maybe_signed_at=_moment,
+    ),
+    "signature.voided": _data(
+        signature_id=st.sampled_from([f"e{n}" for n in range(12)]), reason=st.just("x")
+    ),
+    "report.filed": _data(
+        report_id=_id,
+        kind=st.sampled_from(
+            ("delay", "delay", "loss", "loss", "outer_damage", "inner_damage", "false_notice", "mistransit")
+        ),
+        maybe_against_site=_site,
+        maybe_bag=_id,
+    ),
+    "notice.posted": _data(
+        notice_id=_id,
+        to_site=_site,
+        kind=st.sampled_from(("goods_missing", "damage", "urge")),
+        maybe_names_waybill=_bool,
+        maybe_channel=st.sampled_from(("system", "fax")),
+    ),
+    "notice.forwarded": _data(notice_id=_id, to_site=_site),
+    "notice.answered": _data(notice_id=_id, to_site=_site, maybe_plan=st.just("repack")),
+    "goods.disposed": _data(maybe_approved_by=st.just("head"), maybe_photos=st.integers(0, 2)),
+    "return.requested": _data(maybe_written=_bool),
+    "return.answered": _data(answer=st.sampled_from(("return", "hold", "hold", "redeliver"))),
+    "return.fee_notified": _data(to_site=_site, fee_fen=_fen, round=st.sampled_from((1, 2)), by_phone=_bool),
+    "return.fee_paid": _data(to_site=_site, fee_fen=_fen),
+    "compensation.settled_privately": _data(),
+    "cod.settled": _data(amount_fen=_fen),
+    "appeal.filed": _data(
+        appeal_id=_id,
+        finding_id=st.sampled_from([f"{r}/{s}" for r in ("TT-01", "TT-04", "TT-07") for s in SITES]),
+    ),
+}
+_DESK_EVENTS: dict[str, st.SearchStrategy[dict[str, Any]]] = {
+    "evidence.submitted": _data(
+        evidence_id=_id,
+        kind=st.sampled_from(
+            ("value_proof", "value_proof", "recipient_statement", "exemption", "contact_log")
+        ),
+        maybe_site=_site,
+        maybe_amount_fen=_fen,
+        maybe_ground=st.sampled_from(("natural", "force_majeure")),
+        maybe_delivered_on=_day,
+        maybe_contacted_at=_moment,
+        maybe_party=st.sampled_from(("recipient", "sender")),
+        has_signature=st.just(True),
+        has_contact=st.just(True),
+        has_identity_copy=st.just(True),
+    ),
+    "complaint.opened": _data(
+        complaint_id=_id,
+        channel=st.just("phone"),
+        category=st.sampled_from(("delay", "damage", "other")),
+        claimant=st.just("sender"),
+    ),
+    "appeal.decided": _data(
+        appeal_id=_id,
+        outcome=st.sampled_from(("upheld", "changed", "dismissed")),
+        officer=st.just("Hu"),
+        reason=st.just("heard"),
+        maybe_amount_fen=_fen,
+        maybe_site=_site,
+    ),
+    "ruling.made": _data(
+        ruling_id=_id,
+        action=st.sampled_from(("add", "change", "remove")),
+        rule=st.sampled_from(("TT-05", "TT-04", "TT-07")),
+        site=_site,
+        officer=st.just("Hu"),
+        reason=st.just("heard"),
+        maybe_amount_fen=_fen,
+        maybe_to=_site,
+    ),
+}
+
+
+@st.composite
+def _members(draw: st.DrawFn) -> dict[str, Any]:
+    kind = draw(
+        st.sampled_from((*_SITE_EVENTS, *list(_SITE_EVENTS)[:7], *list(_SITE_EVENTS)[:7], *_DESK_EVENTS))
+    )
+    moment = draw(_moment)
+    recorded = draw(st.sampled_from((0, 0, 30, 300)))
+    if kind in _DESK_EVENTS:
+        source, data = "/desks/arb1", draw(_DESK_EVENTS[kind])
+    else:
+        site = draw(_site)
+        source, data = f"/sites/{site}", {"site": site, **draw(_SITE_EVENTS[kind])}
+    return {
+        "id": draw(st.sampled_from([f"e{n}" for n in range(12)] + list(string.ascii_lowercase))),
+        "source": source,
+        "type": kind,
+        "subject": "tiantian/560000000001",
+        "time": moment,
+        "recordedtime": (datetime.fromisoformat(moment) + timedelta(minutes=recorded)).isoformat(),
+        "data": data,
+    }
+
+
+_ways = st.sampled_from((None, "departed", "hubs", "arrived", "out", "signed", "signed"))
+_streams = st.builds(
+    lambda way, others: [*(Waybill().way(until=way).events if way else []), *others],
+    _ways,
+    st.lists(_members().map(decode_members), max_size=16),
+)
+_now = st.datetimes(NOW_MIN.replace(tzinfo=None), NOW_MAX.replace(tzinfo=None)).map(
+    lambda moment: moment.replace(tzinfo=UTC)
+)
+_facts = st.sampled_from(
+    (
+        Facts(),
+        Facts(),
+        Facts(
+            exemptions=[
+                ExemptionFact(
+                    exemption_id="flood",
+                    province="BJ",
+                    from_=(START + timedelta(days=3)).date(),
+                    to=(START + timedelta(days=6)).date(),
+                )
+            ],
+            sites={
+                "BJ02": SiteFact(site="BJ02", province="BJ"),
+                "HBJ1": SiteFact(site="HBJ1", province="BJ"),
+            },
+        ),
+    )
+)
+_examples = settings(
+    max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+)
+
+
+def _decide(events: list[Event], now: datetime, facts: Facts) -> Decision:
+    known, _ = distinct(events)
+    return decide(known, facts, BOOKS, now, "tiantian")
+
+
+def _said(decision: Decision) -> bytes:
+    said = [
+        decision.findings,
+        decision.overturned,
+        decision.custody,
+        decision.next_review_at,
+        decision.status,
+    ]
+    return msgspec.json.encode(said)
+
+
+@_examples
+@given(events=_streams, facts=_facts, now=_now, data=st.data())
+def test_order_and_repetition_change_nothing(
+    events: list[Event], facts: Facts, now: datetime, data: st.DataObject
+) -> None:
+    extra = data.draw(st.lists(st.sampled_from(events), max_size=5)) if events else []
+    shuffled = data.draw(st.permutations(events + extra))
+    assert _said(_decide(shuffled, now, facts)) == _said(_decide(events, now, facts))
+    assert distinct(shuffled)[1] == distinct(events)[1]
+
+
+@_examples
+@given(events=_streams, facts=_facts, now=_now)
+def test_money_adds_up_and_ids_are_unique(events: list[Event], facts: Facts, now: datetime) -> None:
+    decision = _decide(events, now, facts)
+    ids = [finding.finding_id for finding in decision.findings]
+    assert len(ids) == len(set(ids))
+    for finding in decision.findings:
+        assert finding.state != "revoked"
+        assert finding.amount_fen >= 0
+        if finding.kind in ("fine", "compensation"):
+            assert sum(award.amount_fen for award in finding.awards) == finding.amount_fen
+        else:
+            assert finding.amount_fen == 0
+        assert len({award.to for award in finding.awards}) == len(finding.awards)
+        assert all(award.to != finding.site for award in finding.awards) or finding.ruling
+        assert finding.reason.zh
+        assert "{" not in finding.reason.zh + finding.reason.en
+
+
+@_examples
+@given(events=_streams, facts=_facts, now=_now, part=st.floats(0, 1), later=st.integers(1, 400))
+def test_nothing_changes_before_the_next_review(
+    events: list[Event], facts: Facts, now: datetime, part: float, later: int
+) -> None:
+    decision = _decide(events, now, facts)
+    review = decision.next_review_at
+    if review is None:
+        assert _decide(events, now + timedelta(days=later), facts).findings == decision.findings
+        return
+    assert review > now
+    last = review - timedelta(seconds=1)
+    for moment in (now + (last - now) * part, last):
+        if moment >= now:
+            before = _decide(events, moment, facts)
+            assert before.findings == decision.findings
+            assert before.next_review_at == review
+
+
+@_examples
+@given(events=_streams, facts=_facts, now=_now, cut=st.integers(0, 22))
+def test_the_next_version_keeps_what_fell_away_as_revoked(
+    events: list[Event], facts: Facts, now: datetime, cut: int
+) -> None:
+    first = merge([], _decide(events[:cut], now, facts))
+    decision = _decide(events, now, facts)
+    second = merge(first, decision)
+    assert [f.finding_id for f in second][: len(first)] == [f.finding_id for f in first]
+    standing = {f.finding_id: f for f in second if f.state != "revoked"}
+    assert standing == {f.finding_id: f for f in decision.findings}
+    assert merge(second, decision) == second
