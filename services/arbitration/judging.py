@@ -10,6 +10,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from services.arbitration.domain import Decision, Facts, Known, Rulebooks, decide, distinct, merge
+from services.arbitration.rules.facts import Exempt
 from services.arbitration.store.cases import Head
 from services.arbitration.store.conflicts import ConflictingCopy
 from services.arbitration.stream import Stream
@@ -36,6 +37,7 @@ class Judgement(NamedTuple):
 
     `issued`: a new version. `refreshed`: the same version knows more events now. Neither: nothing to say yet.
     `postponed_to`: the waybill is not quiet yet. `error`: the decision raised. `events`: its stream in order.
+    `exemptions`: those of many that may have touched it.
     """
 
     subject: str
@@ -45,6 +47,7 @@ class Judgement(NamedTuple):
     next_review_at: datetime | None = None
     conflicts: Sequence[ConflictingCopy] = ()
     events: Sequence[Event] = ()
+    exemptions: Sequence[str] = ()
     postponed_to: datetime | None = None
     error: str | None = None
 
@@ -100,6 +103,7 @@ class Judging:
             next_review_at=decision.next_review_at,
             conflicts=copies,
             events=[item.event for item in known],
+            exemptions=_touching(facts, decision, known) if facts.exemptions else (),
         )
         previous = (
             _verdict.decode(head.verdict).findings if head is not None and self.has_findings(head) else []
@@ -161,6 +165,14 @@ def judge_at(
     return msgspec.structs.replace(
         decision, next_review_at=ahead.replace(microsecond=0) + timedelta(seconds=1)
     )
+
+
+def _touching(facts: Facts, decision: Decision, known: Sequence[Known[Event]]) -> list[str]:
+    """The exemptions of many that cover a link of the chain on a day from the first event on."""
+    exempt = Exempt(facts)
+    sites = {link["site"] for link in decision.custody}
+    first_day = known[0].day if known else 0
+    return sorted({one for site in sites for one in exempt.covering(site, first_day)})
 
 
 def _is_signed(known: Sequence[Known[Event]]) -> bool:

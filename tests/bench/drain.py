@@ -89,8 +89,7 @@ async def drain(layout: Layout, shape: Shape, events: int, count: int, logs: Pat
         target = answered + events // EVENTS_PER_WAYBILL
         done = await _position(database) + events
         with workers(layout, count, logs) as processes:
-            while await _position(database) <= done - events:
-                await asyncio.sleep(_POLL_S)
+            await _moved(database, done - events)
             began = time.monotonic()
             before = _cpu(processes)
             journalled_s = rss = 0.0
@@ -110,6 +109,15 @@ async def drain(layout: Layout, shape: Shape, events: int, count: int, logs: Pat
     finally:
         await database.close()
         await consumer.stop()
+
+
+async def _moved(database: asyncpg.Connection, from_position: int) -> None:
+    """Return as soon as something was journalled."""
+    limit_s = time.monotonic() + _PATIENCE_S
+    while await _position(database) <= from_position:
+        await asyncio.sleep(_POLL_S)
+        if time.monotonic() > limit_s:
+            raise TimeoutError(f"nothing was journalled within {_PATIENCE_S} s")
 
 
 async def _position(database: asyncpg.Connection) -> int:

@@ -58,6 +58,7 @@ def adjudicate(request: Mapping[str, Any], rulebooks: Rulebooks) -> dict[str, An
             "findings": [*decision.findings, *decision.overturned],
         },
         "custody": decision.custody,
+        "exemptions": decision.exemptions,
         "next_review_at": decision.next_review_at,
         "events": len(known),
         "conflicts": len(conflicts),

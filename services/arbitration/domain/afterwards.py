@@ -116,9 +116,11 @@ class Standing:
         )
         self._by_id[finding.finding_id] = self._ruled(finding, ruling, "ruling_add", data.ruling_id)
 
-    def freeze(self, finding: Finding) -> None:
+    def freeze(self, finding: Finding, assumed: frozenset[str]) -> None:
         """Keep a finding's money unsettled while an appeal is undecided."""
-        self._by_id[finding.finding_id] = msgspec.structs.replace(finding, state="frozen")
+        self._by_id[finding.finding_id] = msgspec.structs.replace(
+            finding, state="frozen", assumed=sorted({*finding.assumed, *assumed})
+        )
 
     def _ruled(self, finding: Finding, decision: Known[Any], text: str, reference: str) -> Finding:
         """The finding as a decision states it: the reason, the clause and the evidence are the decision's."""
@@ -228,9 +230,9 @@ def _freeze(case: Case, standing: Standing, appeal: Known[AppealFiled]) -> None:
     if finding is None or finding.site != appeal.event.data.site or finding.kind not in APPEALABLE:
         return
     noticed = case.facts.first_issued.get(finding.finding_id, finding.triggered_at)
-    days = case.general(appeal.day)["appeal_days"]
-    if appeal.at < start_of(day_of(seconds(noticed)) + days + 1):
-        standing.freeze(finding)
+    terms = case.general(appeal.day)
+    if appeal.at < start_of(day_of(seconds(noticed)) + terms["appeal_days"] + 1):
+        standing.freeze(finding, terms.assumed & {"appeal_days"})
 
 
 def _shared_out(recipients: list[Award], amount_fen: int, liable: str | None) -> list[Award]:

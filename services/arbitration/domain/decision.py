@@ -42,6 +42,8 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     status: Status
     origin: str | None
     """The collecting site."""
+    exemptions: list[str] = []
+    """Exemptions of many that touched some term, also where no finding is left to show them."""
 
     @property
     def custody(self) -> list[dict[str, Any]]:
@@ -80,6 +82,7 @@ def decide(
         rulebook=rules.ref(case.today),
         status=_status(case, findings),
         origin=case.custody.origin_site,
+        exemptions=sorted(case.exemptions),
     )
 
 

@@ -199,6 +199,7 @@ class Deciding:
             driver, [(i.head.subject, i.head.decided_at, finding) for i in issued for finding in i.findings]
         )
         await conflicts.record(connection, (c for o in outcomes for c in o.conflicts), self._clock.now())
+        await cases.keep_exempted(driver, [(one, o.subject) for o in outcomes if o.has_case for one in o.exemptions])
         failed = [
             (o.subject, o.partition, self._clock.now(), o.error) for o in outcomes if o.error is not None
         ]

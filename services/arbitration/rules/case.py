@@ -40,6 +40,7 @@ class Case:
         "custody",
         "events",
         "exempt",
+        "exemptions",
         "facts",
         "found",
         "general_rule",
@@ -61,6 +62,8 @@ class Case:
         self.by_type = _by_type(events)
         self.custody: Custody = walk(events, self.by_type)
         self.exempt = Exempt(facts) if facts.exemptions else None
+        self.exemptions: set[str] = set()
+        """Exemptions of many that touched some term, whether or not a finding was left."""
         self.general_rule: Rule = rules.general
         self.found: list[Finding] = []
         """What the rules asked so far have found."""
@@ -180,13 +183,15 @@ class Case:
         if self.exempt is None:
             return start + days
         day, limit = start, start + days + EXEMPT_DAYS_MAX
+        met: set[str] = set()
         if not days:
-            while day < limit and self._is_exempt(day, site, touched):
+            while day < limit and self._is_exempt(day, site, met):
                 day += 1
         while days and day < limit:
             day += 1
-            if not self._is_exempt(day, site, touched):
+            if not self._is_exempt(day, site, met):
                 days -= 1
+        self.touch(met, touched)
         return day
 
     def days_late(self, due: int, until: int, site: str, touched: set[str]) -> int:
@@ -194,7 +199,24 @@ class Case:
         if self.exempt is None:
             return max(0, until - due)
         last = min(until, due + EXEMPT_DAYS_MAX)
-        return sum(not self._is_exempt(day, site, touched) for day in range(due + 1, last + 1))
+        met: set[str] = set()
+        days = sum(not self._is_exempt(day, site, met) for day in range(due + 1, last + 1))
+        self.touch(met, touched)
+        return days
+
+    def touch(self, met: set[str], touched: set[str]) -> None:
+        """Note exemptions that changed a term: for its finding, and for the verdict as a whole."""
+        touched |= met
+        self.exemptions |= met
+
+    def next_capped_day(self, due: int, cap_days: int, site: str) -> int:
+        """The day on which so many days after `due` have counted at `site`; touches nothing."""
+        if self.exempt is None:
+            return due + cap_days
+        known = set(self.exemptions)
+        day = self.due_day(due, cap_days, site, set())
+        self.exemptions = known
+        return day
 
     def next_counting_day(self, after: int, site: str) -> int:
         """The first day after `after` that is not exempt at `site`."""

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from services.arbitration.rules.localtime import day_number
+from services.arbitration.rules.localtime import date_of, day_number, day_of, seconds
 
 
 class SiteFact(msgspec.Struct, frozen=True):
@@ -83,14 +83,31 @@ class Exempt:
             if first <= day <= last and self._covers(one, site)
         ]
 
+    def covering(self, site: str, first_day: int) -> list[str]:
+        """The exemptions that cover a site on some local day from `first_day` on."""
+        return [
+            one.exemption_id for _, last, one in self._spans if last >= first_day and self._covers(one, site)
+        ]
+
     def _covers(self, one: ExemptionFact, site: str) -> bool:
         if one.sites is not None and site in one.sites:
             return True
-        fact = self._sites.get(site)
-        if fact is None or (one.province is None and one.city is None):
+        if one.province is None and one.city is None:
             return False
-        in_province = one.province is None or fact.province == one.province
-        return in_province and (one.city is None or fact.city == one.city)
+        province, city = self._region(site)
+        return (one.province is None or province == one.province) and (one.city is None or city == one.city)
+
+    def _region(self, site: str) -> tuple[str | None, str | None]:
+        """A site's province and city; what its record leaves out is its parent's."""
+        province: str | None = None
+        city: str | None = None
+        seen: set[str] = set()
+        fact = self._sites.get(site)
+        while fact is not None and fact.site not in seen and (province is None or city is None):
+            seen.add(fact.site)
+            province, city = province or fact.province, city or fact.city
+            fact = self._sites.get(fact.parent) if fact.parent is not None else None
+        return province, city
 
 
 def facts_from_members(members: Mapping[str, Any]) -> Facts:
@@ -99,7 +116,7 @@ def facts_from_members(members: Mapping[str, Any]) -> Facts:
     An exemption's id may be left out; it is then numbered. Raises msgspec.ValidationError with the place of what is wrong.
     """
     exemptions = [
-        {"exemption_id": f"exemption-{number}", **one} if isinstance(one, dict) else one
+        _with_days({"exemption_id": f"exemption-{number}", **one}) if isinstance(one, dict) else one
         for number, one in enumerate(members.get("exemptions") or (), 1)
     ]
     sites = msgspec.convert(members.get("sites") or [], list[SiteFact])
@@ -109,3 +126,12 @@ def facts_from_members(members: Mapping[str, Any]) -> Facts:
         sites={fact.site: fact for fact in sites},
         first_issued=msgspec.convert(members.get("first_issued") or {}, dict[str, datetime]),
     )
+
+
+def _with_days(members: dict[str, Any]) -> dict[str, Any]:
+    """Moments in place of days stand for their local days."""
+    for name in ("from", "to"):
+        text = members.get(name)
+        if isinstance(text, str) and len(text) > len("2026-03-05"):
+            members[name] = date_of(day_of(seconds(msgspec.convert(text, datetime))))
+    return members

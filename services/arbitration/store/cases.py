@@ -111,6 +111,14 @@ async def keep_findings(connection: Connection, findings: Sequence[tuple[str, da
     )
 
 
+async def keep_exempted(connection: Connection, touched: Sequence[tuple[str, str]]) -> None:
+    """Keep `(exemption_id, subject)`: when the exemption changes, these cases are looked at again."""
+    if touched:
+        await connection.executemany(
+            "INSERT INTO exempted (exemption_id, subject) VALUES ($1, $2) ON CONFLICT DO NOTHING", touched
+        )
+
+
 async def park(connection: Connection, parked: Sequence[tuple[str, int, datetime, str]]) -> None:
     """Set `(subject, partition, parked_at, error)` aside: these are not decided until somebody retries them."""
     await connection.executemany(

@@ -32,7 +32,7 @@ def complete_delay_day(case: Case, terms: Terms, collected: Known[ScanCollected]
     while days and day < limit:
         day += 1
         ids = {one for site in _holders(case, day) for one in case.exempt.on(day, site)}
-        touched.update(ids)
+        case.touch(ids, touched)
         days -= not ids
     return day
 

@@ -172,7 +172,7 @@ def _running_until(case: Case, due: int, link: Link, terms: Terms) -> int:
     """Today, but no day after the one on which the cap is reached: from there on nothing grows."""
     rate_fen = terms["fine_per_day_fen"]
     cap_days = -(-terms["delay_cap_fen"] // rate_fen) if rate_fen else 0
-    return min(case.today, max(due, case.due_day(due, cap_days, link.site, set())))
+    return min(case.today, max(due, case.next_capped_day(due, cap_days, link.site)))
 
 
 def _stay(case: Case, link: Link, terms: Terms, stage: Stage, term: str) -> Late:
