@@ -1,0 +1,381 @@
+"""A client for the services' HTTP (contract.md §4): events in, cases, money and notices out.
+
+    with Client(Addresses(), key="…") as client:
+        client.publish([event])
+        case = client.case("tiantian", "560000000001")
+
+Documents come back as they are on the wire. Lists are iterators that follow the cursors. Everything that a service refuses
+is an `ApiError` with the problem document.
+"""
+
+from __future__ import annotations
+
+import gzip
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import islice
+from types import TracebackType
+from typing import Any, Final, Literal, Self
+
+import httpx
+import msgspec
+
+from shared.errors import FaultlineError
+
+Document = dict[str, Any]
+"""A JSON object as the contract describes it."""
+Service = Literal["intake", "arbitration", "penalties", "notify"]
+
+PAGE_SIZE: Final = 500
+"""Items asked for at once: the contract's largest page."""
+_RETRIED: Final = (429, 503)
+_RETRY_LONGEST_S: Final = 10.0
+
+
+@dataclass(frozen=True)
+class Addresses:
+    """Where the services listen; the defaults are the local stack's."""
+
+    intake: str = "http://127.0.0.1:8001"
+    arbitration: str = "http://127.0.0.1:8002"
+    penalties: str = "http://127.0.0.1:8003"
+    notify: str = "http://127.0.0.1:8004"
+
+
+@dataclass(frozen=True)
+class Taken:
+    """What became of published events. `refused` are intake's items: index, id, status, errors."""
+
+    accepted: int = 0
+    duplicates: int = 0
+    refused: tuple[Document, ...] = ()
+    refused_omitted: int = 0
+    """Refused events beyond those that intake listed."""
+
+    def __add__(self, other: Taken) -> Taken:
+        return Taken(
+            self.accepted + other.accepted,
+            self.duplicates + other.duplicates,
+            self.refused + other.refused,
+            self.refused_omitted + other.refused_omitted,
+        )
+
+
+class ApiError(FaultlineError):
+    """A service that did not answer, or answered with an error.
+
+    `status` is None where there was no answer. `problem` is the problem document (RFC 9457), empty where there was none.
+    """
+
+    def __init__(
+        self,
+        happened: str,
+        *,
+        cause: str,
+        remedy: str,
+        status: int | None = None,
+        problem: Document | None = None,
+    ) -> None:
+        super().__init__(happened, cause=cause, remedy=remedy)
+        self.status = status
+        self.problem = problem or {}
+
+
+class Client:
+    """Calls the services with one key. Use it as a context manager, or `close` it.
+
+    `timeout_ms` is for one answer. A 429, a 503 and a cut line are tried again up to `attempts` times, on requests that
+    may be repeated; events may be, since their ids tell copies apart.
+    """
+
+    def __init__(
+        self, addresses: Addresses, key: str, *, timeout_ms: int = 60_000, attempts: int = 6
+    ) -> None:
+        self._urls: dict[Service, str] = {
+            "intake": addresses.intake,
+            "arbitration": addresses.arbitration,
+            "penalties": addresses.penalties,
+            "notify": addresses.notify,
+        }
+        self._attempts = attempts
+        # The services stand on this machine or in this cluster: a proxy of the environment is meant for the outside.
+        self._http = httpx.Client(
+            headers={"Authorization": f"Bearer {key}"}, timeout=timeout_ms / 1000, trust_env=False
+        )
+
+    def close(self) -> None:
+        """Give the connections back."""
+        self._http.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    # intake
+
+    def publish(
+        self,
+        events: Iterable[Mapping[str, Any] | bytes],
+        *,
+        chunk_events: int = 2_000,
+        on_chunk: Callable[[Taken], None] | None = None,
+    ) -> Taken:
+        """Send events (objects, or their JSON as bytes on one line) and return what became of them.
+
+        They go as compressed streams of `chunk_events`, each answered once the broker has it; `on_chunk` is told what
+        has been taken so far. Refused events are in the result, not an error. Raises ApiError.
+        """
+        taken, rest = Taken(), iter(events)
+        while chunk := list(islice(rest, chunk_events)):
+            first = taken.accepted + taken.duplicates + len(taken.refused) + taken.refused_omitted
+            taken += self._publish(chunk, first)
+            if on_chunk is not None:
+                on_chunk(taken)
+        return taken
+
+    def _publish(self, events: Sequence[Mapping[str, Any] | bytes], first: int) -> Taken:
+        lines = [event if isinstance(event, bytes) else msgspec.json.encode(event) for event in events]
+        answer = self._send(
+            "intake",
+            "POST",
+            "/v1/events",
+            content=gzip.compress(b"\n".join(lines), compresslevel=5, mtime=0),
+            headers={"Content-Type": "application/x-ndjson", "Content-Encoding": "gzip"},
+            repeatable=True,
+        )
+        body = _object(answer)
+        if answer.is_error and "accepted" not in body:
+            raise _refused("intake", "POST", "/v1/events", answer)
+        refused = tuple({**item, "index": item["index"] + first} for item in body["refused"])
+        return Taken(body["accepted"], body["duplicates"], refused, body.get("refused_omitted", 0))
+
+    def put_site(self, network: str, site: str, record: Mapping[str, Any]) -> Document:
+        """Register a site or replace its record: name, kind, language, parent?, city?, province?, webhook?, email?."""
+        return self._call("intake", "PUT", f"/v1/sites/{network}/{site}", body=record)
+
+    def sites(self, network: str | None = None) -> Iterator[Document]:
+        """The registered sites."""
+        return self._items("intake", "/v1/sites", network=network)
+
+    def put_exemption(self, network: str, exemption_id: str, exemption: Mapping[str, Any]) -> Document:
+        """Declare an exemption of many: sites, province or city; from, to, ground, reason, officer."""
+        return self._call("intake", "PUT", f"/v1/exemptions/{network}/{exemption_id}", body=exemption)
+
+    def withdraw_exemption(self, network: str, exemption_id: str) -> None:
+        """Withdraw an exemption: it excuses nothing from now on."""
+        self._call("intake", "DELETE", f"/v1/exemptions/{network}/{exemption_id}")
+
+    def create_key(
+        self,
+        owner: str,
+        scopes: Sequence[str],
+        *,
+        network: str | None = None,
+        expires_at: datetime | None = None,
+    ) -> Document:
+        """Make a key: `{key_id, key}`. The key is shown this once; it is in force everywhere within 5 seconds."""
+        body: Document = {"owner": owner, "scopes": list(scopes)}
+        if network is not None:
+            body["network"] = network
+        if expires_at is not None:
+            body["expires_at"] = expires_at.isoformat()
+        return self._call("intake", "POST", "/v1/keys", body=body)
+
+    def revoke_key(self, key_id: str) -> None:
+        """Revoke a key, everywhere within 5 seconds."""
+        self._call("intake", "DELETE", f"/v1/keys/{key_id}")
+
+    # arbitration
+
+    def case(self, network: str, waybill: str, *, as_of: datetime | None = None) -> Document:
+        """A waybill's case: custody and newest verdict; with `as_of`, what was known and would be judged then."""
+        return self._call("arbitration", "GET", f"/v1/cases/{network}/{waybill}", as_of=_text(as_of))
+
+    def versions(self, network: str, waybill: str) -> Iterator[Document]:
+        """Every issued version of the waybill's verdict, newest first."""
+        return self._items("arbitration", f"/v1/cases/{network}/{waybill}/versions")
+
+    def events(self, network: str, waybill: str) -> Iterator[Document]:
+        """The waybill's distinct events in the order in which they happened."""
+        return self._items("arbitration", f"/v1/cases/{network}/{waybill}/events")
+
+    def cases(
+        self,
+        *,
+        network: str | None = None,
+        status: str | None = None,
+        site: str | None = None,
+        rule: str | None = None,
+        decided_from: datetime | None = None,
+        decided_to: datetime | None = None,
+    ) -> Iterator[Document]:
+        """Waybills with a verdict, by network and waybill."""
+        bounds = {"from": _text(decided_from), "to": _text(decided_to)}
+        return self._items(
+            "arbitration", "/v1/cases", network=network, status=status, site=site, rule=rule, **bounds
+        )
+
+    def adjudicate(
+        self,
+        network: str,
+        now: datetime | str,
+        events: Sequence[Mapping[str, Any]],
+        *,
+        facts: Mapping[str, Any] | None = None,
+        rulebook: Mapping[str, Any] | None = None,
+    ) -> Document:
+        """Judge events of one waybill at `now` without storing anything: the case document."""
+        body: Document = {
+            "network": network,
+            "now": now if isinstance(now, str) else now.isoformat(),
+            "events": list(events),
+        }
+        body |= {
+            name: value for name, value in (("facts", facts), ("rulebook", rulebook)) if value is not None
+        }
+        return self._call("arbitration", "POST", "/v1/adjudications", body=body, repeatable=True)
+
+    # penalties
+
+    def account(self, network: str, site: str) -> Document:
+        """What a site owes now: balance_fen, frozen_fen."""
+        return self._call("penalties", "GET", f"/v1/accounts/{network}/{site}")
+
+    def account_entries(self, network: str, site: str) -> Iterator[Document]:
+        """The ledger entries that have the site on either side."""
+        return self._items("penalties", f"/v1/accounts/{network}/{site}/entries")
+
+    def waybill_entries(self, network: str, waybill: str) -> Iterator[Document]:
+        """The ledger entries of a waybill in booking order."""
+        return self._items("penalties", f"/v1/waybills/{network}/{waybill}/entries")
+
+    def trial_balance(self, network: str) -> Document:
+        """Debits and credits of all accounts of a network, and whether they balance."""
+        return self._call("penalties", "GET", "/v1/trial-balance", network=network)
+
+    # notify
+
+    def notices(
+        self,
+        *,
+        network: str | None = None,
+        site: str | None = None,
+        waybill: str | None = None,
+        state: str | None = None,
+    ) -> Iterator[Document]:
+        """Notices, newest first."""
+        return self._items("notify", "/v1/notices", network=network, site=site, waybill=waybill, state=state)
+
+    def acknowledge(self, notice_id: str) -> Document:
+        """Say that a notice was read."""
+        return self._call("notify", "POST", f"/v1/notices/{notice_id}/acknowledge", repeatable=True)
+
+    # every service
+
+    def readiness(self, service: Service) -> Document:
+        """The service's `/readyz` document: dependencies and lag. Not being ready is no error; no answer is."""
+        answer = self._send(service, "GET", "/readyz", repeatable=False)
+        return _object(answer)
+
+    # how
+
+    def _items(self, service: Service, path: str, **query: Any) -> Iterator[Document]:
+        cursor: str | None = None
+        while True:
+            page = self._call(service, "GET", path, **query, limit=PAGE_SIZE, cursor=cursor)
+            yield from page["items"]
+            cursor = page["next"]
+            if cursor is None:
+                return
+
+    def _call(
+        self,
+        service: Service,
+        method: str,
+        path: str,
+        *,
+        body: Any = None,
+        repeatable: bool | None = None,
+        **query: Any,
+    ) -> Document:
+        content = None if body is None else msgspec.json.encode(body)
+        headers = {} if body is None else {"Content-Type": "application/json"}
+        may_repeat = method != "POST" if repeatable is None else repeatable
+        answer = self._send(
+            service, method, path, content=content, headers=headers, repeatable=may_repeat, query=query
+        )
+        if answer.is_error:
+            raise _refused(service, method, path, answer)
+        return _object(answer) if answer.content else {}
+
+    def _send(
+        self,
+        service: Service,
+        method: str,
+        path: str,
+        *,
+        repeatable: bool,
+        content: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+        query: Mapping[str, Any] | None = None,
+    ) -> httpx.Response:
+        params = {name: value for name, value in (query or {}).items() if value is not None}
+        url = self._urls[service] + path
+        attempts = self._attempts if repeatable else 1
+        for attempt in range(1, attempts + 1):
+            try:
+                answer = self._http.request(method, url, params=params, content=content, headers=headers)
+            except httpx.TransportError as error:
+                if attempt == attempts:
+                    raise _silent(service, self._urls[service], method, path, error) from error
+                _wait(attempt, None)
+                continue
+            if answer.status_code not in _RETRIED or attempt == attempts:
+                return answer
+            _wait(attempt, answer.headers.get("Retry-After"))
+        raise AssertionError("the last attempt returns or raises")
+
+
+def _wait(attempt: int, retry_after: str | None) -> None:
+    """Wait as long as the service asks for, else longer each time."""
+    asked_s = float(retry_after) if retry_after and retry_after.isdecimal() else 0.2 * 2**attempt
+    time.sleep(min(asked_s, _RETRY_LONGEST_S))
+
+
+def _text(moment: datetime | None) -> str | None:
+    return None if moment is None else moment.isoformat()
+
+
+def _object(answer: httpx.Response) -> Document:
+    """The answer's JSON object; empty where it is none (an error of something in between)."""
+    try:
+        document = answer.json()
+    except ValueError:
+        return {}
+    return document if isinstance(document, dict) else {}
+
+
+def _silent(service: str, url: str, method: str, path: str, error: httpx.TransportError) -> ApiError:
+    return ApiError(
+        f"{service} did not answer {method} {path} ({type(error).__name__}).",
+        cause=f"it is not running at {url}, or is overloaded.",
+        remedy="look at `faultline status` and at the address.",
+    )
+
+
+def _refused(service: str, method: str, path: str, answer: httpx.Response) -> ApiError:
+    problem = _object(answer)
+    errors = "; ".join(f"{error['pointer']} {error['message']}" for error in problem.get("errors", ())[:5])
+    return ApiError(
+        f"{service} answered {answer.status_code} to {method} {path}: {problem.get('title', 'no problem document')}.",
+        cause=errors or str(problem.get("detail", answer.text[:200])),
+        remedy="correct the request; the service's log has it under the same request id.",
+        status=answer.status_code,
+        problem=problem,
+    )
