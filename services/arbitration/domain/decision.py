@@ -73,6 +73,9 @@ def decide(
     if len(found) > 1:
         found = sorted(found, key=lambda finding: (rules.by_id[finding.rule].order, finding.finding_id))
     standing = after_rules(case, found)
+    added = [finding for finisher in rules.finishers for finding in finisher(case, standing.findings())]
+    if added:
+        standing = after_rules(case, [*found, *added])
     findings = standing.findings()
     return Decision(
         findings=findings,

@@ -13,7 +13,7 @@ import msgspec
 import yaml
 
 from services.arbitration.rules.localtime import day_number
-from services.arbitration.rules.register import GENERAL, REGISTERS, Adjuster
+from services.arbitration.rules.register import GENERAL, REGISTERS, Adjuster, Finisher
 from services.arbitration.rules.rulebook import (
     FOREVER,
     Book,
@@ -46,6 +46,7 @@ class NetworkRules:
         self.sometimes = tuple(rule for rule in rules if rule.needs)
         self.triggers = frozenset(kind for rule in self.sometimes for kind in rule.needs)
         self.adjusters: tuple[Adjuster, ...] = ()
+        self.finishers: tuple[Finisher, ...] = ()
         self._own = own
         self._refs: dict[int, RulebookRef] = {}
         days = {day for rule in rules for terms in rule.blocks for day in (terms.from_day, terms.until_day)}
@@ -83,11 +84,11 @@ class Rulebooks:
         self._networks: dict[str, NetworkRules] = {}
         self._rules: dict[str, list[Rule]] = {}
         order = 0
-        for book_id, (register, _) in REGISTERS.items():
+        for book_id, registered in REGISTERS.items():
             if book_id not in books:
                 raise RulebookError(f"{book_id}.yaml: missing, though its rules are registered.")
-            self._rules[book_id] = compile_rules(books[book_id], register, f"{book_id}.yaml", order)
-            order += len(register)
+            self._rules[book_id] = compile_rules(books[book_id], registered.rules, f"{book_id}.yaml", order)
+            order += len(registered.rules)
         self._general = self._rules[GENERAL][0]
 
     def ids(self) -> list[str]:
@@ -155,7 +156,8 @@ class Rulebooks:
         found = NetworkRules(network, own_id or NATIONAL, rules, own, self._general)
         # What applies everywhere first: it may take findings away over which the network's book divides the money.
         names.sort(key=lambda name: name == own_id)
-        found.adjusters = tuple(adjuster for name in names for adjuster in REGISTERS[name][1])
+        found.adjusters = tuple(adjuster for name in names for adjuster in REGISTERS[name].adjusters)
+        found.finishers = tuple(finisher for name in names for finisher in REGISTERS[name].finishers)
         return found
 
 

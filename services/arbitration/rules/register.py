@@ -6,7 +6,7 @@ A rulebook is registered by one line in `REGISTERS`; `README.md` in this folder 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 from services.arbitration.rules import national, tiantian
 from services.arbitration.rules.case import Case
@@ -15,12 +15,25 @@ from shared.events.outputs import Finding
 
 Adjuster = Callable[[Case, list[Finding]], list[Finding]]
 """Looks at everything that was found and changes who is paid or what stands."""
+Finisher = Callable[[Case, list[Finding]], list[Finding]]
+"""Looks at what stands in the end and returns further findings."""
 
 GENERAL: Final = "general"
 
-REGISTERS: Final[Mapping[str, tuple[Sequence[RuleDef], Sequence[Adjuster]]]] = {
-    GENERAL: ((RuleDef("GENERAL", informs),), ()),
-    "tiantian": (tiantian.RULES, tiantian.ADJUSTERS),
-    "national": (national.RULES, national.ADJUSTERS),
+
+class Registered(NamedTuple):
+    """A rulebook's part in code."""
+
+    rules: Sequence[RuleDef]
+    adjusters: Sequence[Adjuster] = ()
+    """Asked after all rules, before appeals and rulings."""
+    finishers: Sequence[Finisher] = ()
+    """Asked with what stands after appeals and rulings; what they add is subject to appeals and rulings itself."""
+
+
+REGISTERS: Final[Mapping[str, Registered]] = {
+    GENERAL: Registered((RuleDef("GENERAL", informs),)),
+    "tiantian": Registered(tiantian.RULES, tiantian.ADJUSTERS),
+    "national": Registered(national.RULES, national.ADJUSTERS),
 }
 """Rulebook id → its rules and its adjusters, in the order in which they are asked."""

@@ -135,7 +135,7 @@ def test_every_assumed_parameter_is_shown_in_the_description() -> None:
 
 
 def test_ids_are_registered_once() -> None:
-    ids = [definition.id for register, _ in REGISTERS.values() for definition in register]
+    ids = [definition.id for registered in REGISTERS.values() for definition in registered.rules]
     assert len(ids) == len(set(ids))
 
 
