@@ -7,6 +7,8 @@ from pathlib import Path
 from alembic import command, context
 from alembic.config import Config
 from sqlalchemy import Connection, MetaData, make_url, text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from shared.settings import ServiceSettings
@@ -15,6 +17,9 @@ _MIGRATION_LOCK = 7_216_501_944
 _SERVICES = Path(__file__).resolve().parent.parent / "services"
 _IDLE_IN_TRANSACTION_TIMEOUT_MS = 15_000
 """A frozen process must not keep its rows locked: the server ends its transaction, and with it the locks."""
+
+_AWAY_STATES = ("08", "53", "57")
+"""Classes of SQLSTATE: connection failed, resources exhausted, operator intervention (a shutdown or recovery)."""
 
 
 def create_engine(settings: ServiceSettings) -> AsyncEngine:
@@ -35,6 +40,15 @@ def create_engine(settings: ServiceSettings) -> AsyncEngine:
             },
         },
     )
+
+
+def is_away(error: BaseException) -> bool:
+    """Whether `error` says that the database cannot be reached or takes nobody now, rather than that a statement is wrong."""
+    if isinstance(error, DBAPIError):
+        state = getattr(error.orig, "sqlstate", None) or ""
+        # Without a statement it was the connecting that failed, for whatever reason.
+        return error.statement is None or error.connection_invalidated or state[:2] in _AWAY_STATES
+    return isinstance(error, OSError | PoolTimeoutError)
 
 
 async def migrate(engine: AsyncEngine, service: str) -> None:

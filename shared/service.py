@@ -7,8 +7,10 @@ import contextlib
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
 
-from fastapi import APIRouter, FastAPI
+from fastapi import APIRouter, FastAPI, Request, Response
 from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from shared import log
 from shared.bus import dead_letter_api
@@ -16,9 +18,10 @@ from shared.bus.outbox import OutboxRelay
 from shared.bus.producer import Producer
 from shared.bus.runner import TRANSIENT, ConsumerRunner
 from shared.clock import Clock
-from shared.db import create_engine, migrate
+from shared.db import create_engine, is_away, migrate
 from shared.health import Check
 from shared.http.app import create_app, request_stop
+from shared.http.problems import Problem
 from shared.registries import Registries
 from shared.settings import ServiceSettings
 
@@ -65,7 +68,7 @@ class ConsumingService:
 
     def app(self, routers: Sequence[APIRouter]) -> FastAPI:
         """The application with `routers` and the dead letters; its lifespan runs everything else."""
-        return create_app(
+        app = create_app(
             self.name,
             settings=self.settings,
             readiness=self._readiness,
@@ -73,6 +76,9 @@ class ConsumingService:
             lifespan=self._lifespan,
             keys=self.registries.ring,
         )
+        for kind in (DBAPIError, PoolTimeoutError, OSError):
+            app.add_exception_handler(kind, _database_failed)
+        return app
 
     async def _readiness(self) -> Mapping[str, Check]:
         """Database, broker, the consumer with its lag in records, and the outbox."""
@@ -153,3 +159,15 @@ class ConsumingService:
                 await asyncio.sleep(_RETRY_S)
             else:
                 return
+
+
+async def _database_failed(_request: Request, error: Exception) -> Response:
+    """503 where the database is away; what else went wrong with it is a defect and answered as one."""
+    if not is_away(error):
+        raise error
+    return Problem(
+        503,
+        "Database away",
+        "The service cannot reach its database at present; /readyz tells when it can. Nothing was changed: try again.",
+        headers={"Retry-After": "2"},
+    ).response()

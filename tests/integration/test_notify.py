@@ -13,6 +13,7 @@ import httpx
 import msgspec
 import pytest
 
+from faultline.stack.postgres import psql
 from services.notify.handlers import notice_id
 from shared.bus.producer import OutRecord
 from shared.events.outputs import Award, Finding, Text, VerdictData
@@ -396,6 +397,38 @@ async def test_nothing_is_lost_or_doubled_when_notify_is_killed(
         if (e := msgspec.json.decode(r.value))["type"] == "notice.delivered"
     }
     assert delivered == set(ids)
+
+
+async def test_without_a_database_notify_stays_up_says_so_and_goes_on(
+    parts: Parts, database: DatabaseFactory
+) -> None:
+    network = new_network()
+    url = database("notify")
+    service = NotifyProcess(parts.bootstrap_servers, url, FAULTLINE_CONSUMER_GROUP=f"away-{network}")
+    name = url.rsplit("/", 1)[1]
+    try:
+        await service.start()
+        await service.told(record_of(verdict(1, finding(), network=network)))
+        psql(parts.superuser_url, "postgres", "-c", f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS false')
+        psql(parts.superuser_url, "postgres", "-c", _END_CONNECTIONS.format(name=name))
+        async with service.client() as client:
+
+            async def is_refused() -> bool:
+                return (await client.get("/v1/notices")).status_code == 503
+
+            await until(is_refused, "the list answers 503")
+            ready = await client.get("/readyz")
+            assert (ready.status_code, ready.json()["checks"]["database"]["ok"]) == (503, False)
+            assert (await client.get("/healthz")).status_code == 200
+        await service.publish(record_of(verdict(2, finding(amount_fen=20_000), network=network)))
+        psql(parts.superuser_url, "postgres", "-c", f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS true')
+        await service.drained()
+        assert [version for _, _, version in shown(await service.items(network=network))] == [1, 1, 2, 2]
+    finally:
+        service.stop()
+
+
+_END_CONNECTIONS = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'"
 
 
 async def test_the_contract_is_described(notify: NotifyProcess) -> None:
