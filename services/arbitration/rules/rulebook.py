@@ -48,6 +48,8 @@ class Terms(msgspec.Struct, frozen=True):
     clause: Clause
     clause_en: str
     texts: Mapping[str, Text]
+    from_assumed: bool = False
+    """Whether the sources do not say since when."""
 
     def __getitem__(self, name: str) -> int:
         """A parameter: fen, hours, days or a count, as its name says."""
@@ -207,6 +209,7 @@ def _terms(
         Clause(block.clause["source"], block.clause["zh"]),
         block.clause["en"],
         {name: _text(text, f"{where}.texts.{name}") for name, text in block.texts.items()},
+        block.from_assumed,
     )
 
 
@@ -228,6 +231,7 @@ def plain(terms: Terms) -> dict[str, Any]:
     """Terms as JSON: what a digest is taken of, and what a page shows."""
     return {
         "from": terms.in_force_from,
+        "from_assumed": terms.from_assumed,
         "values": dict(terms.values),
         "assumed": sorted(terms.assumed),
         "clause": terms.clause,

@@ -116,8 +116,14 @@ def _finding(
             "rate_fen": rate_fen,
             "cap_fen": cap_fen,
             "stages": [
-                {"stage": s.stage, "due": say_day(s.due), "until": say_day(s.until), "days": s.days}
-                for s in late_stages
+                {
+                    "stage": stage.stage,
+                    "due": say_day(stage.due),
+                    "until": say_day(stage.until),
+                    "days": stage.days,
+                    "exempt_days": stage.until - stage.due - stage.days,
+                }
+                for stage in late_stages
             ],
         },
         exemptions=[one for late in stages for one in late.exemptions],
