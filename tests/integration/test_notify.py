@@ -3,32 +3,31 @@
 from __future__ import annotations
 
 import random
-import signal
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
-from typing import Any
 
 import asyncpg
 import httpx
 import msgspec
 import pytest
 
-from faultline.stack.postgres import psql
 from services.notify.handlers import notice_id
 from shared.bus.producer import OutRecord
-from shared.events.outputs import Award, Finding, Text, VerdictData
+from shared.events.outputs import Finding, Text
 from shared.registry import SITES_TOPIC, SiteRecord
 from tests.support.notify import (
     NOTICES_TOPIC,
     VERDICTS_TOPIC,
     NotifyProcess,
+    expected,
     new_network,
     published,
+    random_delivery,
     record_of,
-    until,
+    shown,
 )
 from tests.support.parts import DatabaseFactory, Parts
-from tests.unit.notify.verdicts import DECIDED_AT, finding, told, verdict
+from tests.unit.notify.verdicts import DECIDED_AT, finding, verdict
 
 pytestmark = pytest.mark.stack
 
@@ -41,11 +40,6 @@ async def notify(parts: Parts) -> AsyncIterator[NotifyProcess]:
     yield running
     assert running.stop() == 0, "a stop by SIGTERM is clean"
     parts.drop_database(name)
-
-
-def shown(items: list[dict[str, Any]]) -> list[tuple[str, str, int]]:
-    """Occasion, site and version, oldest first."""
-    return [(item["occasion"], item["site"], item["version"]) for item in reversed(items)]
 
 
 async def test_a_finding_is_told_to_the_liable_site_and_to_the_one_that_is_paid(
@@ -113,58 +107,6 @@ async def test_verdicts_without_findings_leave_no_row(notify: NotifyProcess) -> 
         )
     finally:
         await connection.close()
-
-
-def random_history(chance: random.Random, network: str, waybill: str) -> list[VerdictData]:
-    """One to five versions of a verdict."""
-    sites, receivers = ["BJ02", "GZ01", "SH03"], ["BJ02", "GZ01", "SH03", "hq", "sender"]
-    return [
-        verdict(
-            version,
-            *(
-                finding(
-                    finding_id=f"{rule}/{site}",
-                    rule=rule,
-                    site=site,
-                    amount_fen=chance.choice([0, 5_000, 10_000]),
-                    awards=[Award(chance.choice(receivers), 5_000)],
-                    state=chance.choice(["active", "active", "provisional", "frozen", "revoked"]),
-                    ruling=chance.random() < 0.2,
-                )
-                for rule, site in zip(("TT-01", "TT-04", "TT-07"), chance.sample(sites, 3), strict=True)
-                if chance.random() < 0.7
-            ),
-            network=network,
-            waybill=waybill,
-        )
-        for version in range(1, chance.randint(2, 6))
-    ]
-
-
-def random_delivery(chance: random.Random, network: str, waybills: int) -> list[VerdictData]:
-    """Histories of several waybills, shuffled, with copies."""
-    all_ = [v for n in range(waybills) for v in random_history(chance, network, f"57{n:010d}")]
-    delivery = all_ + chance.choices(all_, k=len(all_) // 2)
-    chance.shuffle(delivery)
-    return delivery
-
-
-def expected(delivery: list[VerdictData]) -> set[str]:
-    """The ids of the notices for a delivery, from the pure function alone."""
-    ids: set[str] = set()
-    for waybill in {v.waybill for v in delivery}:
-        versions = [v for v in delivery if v.waybill == waybill]
-        for cause in told(*versions)[1]:
-            where = (
-                versions[0].network,
-                waybill,
-                cause.finding.finding_id,
-                cause.version,
-                cause.site,
-                "in_app",
-            )
-            ids.add(notice_id(cause.occasion, *where))
-    return ids
 
 
 async def test_any_delivery_in_any_batches_makes_the_same_notices_and_so_does_a_replay(
@@ -354,81 +296,6 @@ async def test_hostile_text_is_kept_as_text(notify: NotifyProcess) -> None:
         assert "<script>alert(1)</script>" in item["body"]
         assert "{{ 7*7 }}" in item["body"]
         assert "\x00" not in item["body"] + item["finding_id"]
-
-
-async def test_nothing_is_lost_or_doubled_when_notify_is_killed(
-    parts: Parts, database: DatabaseFactory
-) -> None:
-    chance, network = random.Random(7), new_network()
-    delivery = random_delivery(chance, network, 400)
-    service = NotifyProcess(
-        parts.bootstrap_servers,
-        database("notify"),
-        FAULTLINE_CONSUMER_GROUP=f"crash-{network}",
-        FAULTLINE_BATCH_RECORDS_MAX="20",
-    )
-    connection: asyncpg.Connection[Any] | None = None
-    try:
-        await service.start()
-        half = len(delivery) // 2
-        for some in (delivery[:half], delivery[half:]):
-            await service.publish(*map(record_of, some))
-            connection = connection or await asyncpg.connect(service.settings.database_url)
-            seen = await connection.fetchval("SELECT count(*) FROM seen_verdicts")
-
-            async def goes_on(seen: int = seen, on: Any = connection) -> bool:
-                return bool(await on.fetchval("SELECT count(*) FROM seen_verdicts") > seen)
-
-            await until(goes_on, "the batch is being worked on")
-            service.stop(signal.SIGKILL)
-            await service.start()
-        await service.drained()
-        items = await service.items(network=network)
-        events = await published(service.settings, NOTICES_TOPIC, network)
-    finally:
-        if connection is not None:
-            await connection.close()
-        service.stop()
-    ids = [item["notice_id"] for item in items]
-    assert sorted(ids) == sorted(expected(delivery))
-    delivered = {
-        e["data"]["notice_id"]
-        for r in events
-        if (e := msgspec.json.decode(r.value))["type"] == "notice.delivered"
-    }
-    assert delivered == set(ids)
-
-
-async def test_without_a_database_notify_stays_up_says_so_and_goes_on(
-    parts: Parts, database: DatabaseFactory
-) -> None:
-    network = new_network()
-    url = database("notify")
-    service = NotifyProcess(parts.bootstrap_servers, url, FAULTLINE_CONSUMER_GROUP=f"away-{network}")
-    name = url.rsplit("/", 1)[1]
-    try:
-        await service.start()
-        await service.told(record_of(verdict(1, finding(), network=network)))
-        psql(parts.superuser_url, "postgres", "-c", f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS false')
-        psql(parts.superuser_url, "postgres", "-c", _END_CONNECTIONS.format(name=name))
-        async with service.client() as client:
-
-            async def is_refused() -> bool:
-                return (await client.get("/v1/notices")).status_code == 503
-
-            await until(is_refused, "the list answers 503")
-            ready = await client.get("/readyz")
-            assert (ready.status_code, ready.json()["checks"]["database"]["ok"]) == (503, False)
-            assert (await client.get("/healthz")).status_code == 200
-        await service.publish(record_of(verdict(2, finding(amount_fen=20_000), network=network)))
-        psql(parts.superuser_url, "postgres", "-c", f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS true')
-        await service.drained()
-        assert [version for _, _, version in shown(await service.items(network=network))] == [1, 1, 2, 2]
-    finally:
-        service.stop()
-
-
-_END_CONNECTIONS = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'"
 
 
 async def test_the_contract_is_described(notify: NotifyProcess) -> None:

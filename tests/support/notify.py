@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -20,13 +21,14 @@ import httpx
 import msgspec
 from aiokafka import AIOKafkaConsumer
 
+from services.notify.handlers import notice_id
 from shared.bus.connection import kafka_options
 from shared.bus.producer import OutRecord, Producer
-from shared.events.outputs import OutputEvent, VerdictData
+from shared.events.outputs import Award, OutputEvent, VerdictData
 from shared.http.auth import digest, new_key
 from shared.registry import KEYS_TOPIC, KeyRecord
 from shared.settings import ServiceSettings
-from tests.unit.notify.verdicts import DECIDED_AT
+from tests.unit.notify.verdicts import DECIDED_AT, finding, told, verdict
 
 OPERATOR_KEY = "operator-of-the-tests"
 VERDICTS_TOPIC = "arbitration.verdicts"
@@ -239,3 +241,60 @@ def record_of(verdict: VerdictData) -> OutRecord:
         data=msgspec.Raw(msgspec.json.encode(verdict)),
     )
     return OutRecord(VERDICTS_TOPIC, subject.encode(), msgspec.json.encode(event))
+
+
+def shown(items: list[dict[str, Any]]) -> list[tuple[str, str, int]]:
+    """Occasion, site and version, oldest first."""
+    return [(item["occasion"], item["site"], item["version"]) for item in reversed(items)]
+
+
+def random_history(chance: random.Random, network: str, waybill: str) -> list[VerdictData]:
+    """One to five versions of a verdict."""
+    sites, receivers = ["BJ02", "GZ01", "SH03"], ["BJ02", "GZ01", "SH03", "hq", "sender"]
+    return [
+        verdict(
+            version,
+            *(
+                finding(
+                    finding_id=f"{rule}/{site}",
+                    rule=rule,
+                    site=site,
+                    amount_fen=chance.choice([0, 5_000, 10_000]),
+                    awards=[Award(chance.choice(receivers), 5_000)],
+                    state=chance.choice(["active", "active", "provisional", "frozen", "revoked"]),
+                    ruling=chance.random() < 0.2,
+                )
+                for rule, site in zip(("TT-01", "TT-04", "TT-07"), chance.sample(sites, 3), strict=True)
+                if chance.random() < 0.7
+            ),
+            network=network,
+            waybill=waybill,
+        )
+        for version in range(1, chance.randint(2, 6))
+    ]
+
+
+def random_delivery(chance: random.Random, network: str, waybills: int) -> list[VerdictData]:
+    """Histories of several waybills, shuffled, with copies."""
+    all_ = [v for n in range(waybills) for v in random_history(chance, network, f"57{n:010d}")]
+    delivery = all_ + chance.choices(all_, k=len(all_) // 2)
+    chance.shuffle(delivery)
+    return delivery
+
+
+def expected(delivery: list[VerdictData]) -> set[str]:
+    """The ids of the notices for a delivery, from the pure function alone."""
+    ids: set[str] = set()
+    for waybill in {v.waybill for v in delivery}:
+        versions = [v for v in delivery if v.waybill == waybill]
+        for cause in told(*versions)[1]:
+            where = (
+                versions[0].network,
+                waybill,
+                cause.finding.finding_id,
+                cause.version,
+                cause.site,
+                "in_app",
+            )
+            ids.add(notice_id(cause.occasion, *where))
+    return ids
