@@ -200,6 +200,9 @@ _examples = settings(
 )
 
 
+_OVERRULING = ("ruling.made", "appeal.decided")
+
+
 def _decide(events: list[Event], now: datetime, facts: Facts) -> Decision:
     known, _ = distinct(events)
     return decide(known, facts, BOOKS, now, "tiantian")
@@ -263,6 +266,17 @@ def test_nothing_changes_before_the_next_review(
             before = _decide(events, moment, facts)
             assert before.findings == decision.findings
             assert before.next_review_at == review
+
+
+@_examples
+@given(events=_streams, now=_now)
+def test_the_next_review_changes_the_verdict(events: list[Event], now: datetime) -> None:
+    now -= timedelta(days=20)
+    # What an officer took away may come and go unseen.
+    seen = [event for event in events if event.time <= now and event.type not in _OVERRULING]
+    decision = _decide(seen, now, Facts())
+    if decision.next_review_at is not None:
+        assert _decide(seen, decision.next_review_at, Facts()).findings != decision.findings
 
 
 @_examples

@@ -6,9 +6,10 @@ from collections.abc import Iterable
 
 from services.arbitration.rules.case import EXEMPT_DAYS_MAX, Case
 from services.arbitration.rules.localtime import day_of, say_day, seconds, start_of
+from services.arbitration.rules.national.exemption import accepted_exemptions
 from services.arbitration.rules.rulebook import Rule, Terms
 from services.arbitration.rules.stream import Known
-from shared.events import ScanCollected
+from shared.events import EvidenceSubmitted, ScanCollected
 from shared.events.outputs import Finding
 
 
@@ -55,6 +56,8 @@ def gb_01(case: Case, rule: Rule) -> Iterable[Finding]:
     collected = origin.collected
     terms = rule.on(collected.day)
     if terms is None:
+        return ()
+    if EvidenceSubmitted in case.by_type and accepted_exemptions(case):
         return ()
     delivered = delivered_at(case)
     days = terms[f"complete_delay_{collected.event.data.scope}_days"]
