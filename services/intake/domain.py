@@ -36,7 +36,7 @@ class Refusal(msgspec.Struct, frozen=True):
     errors: list[FieldError]
 
 
-class Recorded(NamedTuple):
+class Recorded(msgspec.Struct, frozen=True, gc=False):
     """What the window keeps of an event: the digest of its content, and the earliest `recordedtime` it came with."""
 
     digest: bytes
