@@ -10,7 +10,6 @@ from typing import Final, NamedTuple
 import msgspec
 
 from services.arbitration.domain import Decision, Facts, Known, Rulebooks, decide, distinct, merge
-from services.arbitration.rules.facts import Exempt
 from services.arbitration.store.cases import Head
 from services.arbitration.store.conflicts import ConflictingCopy
 from services.arbitration.stream import Stream
@@ -103,7 +102,7 @@ class Judging:
             next_review_at=decision.next_review_at,
             conflicts=copies,
             events=[item.event for item in known],
-            exemptions=_touching(facts, decision, known) if facts.exemptions else (),
+            exemptions=decision.exemptions,
         )
         previous = (
             _verdict.decode(head.verdict).findings if head is not None and self.has_findings(head) else []
@@ -165,14 +164,6 @@ def judge_at(
     return msgspec.structs.replace(
         decision, next_review_at=ahead.replace(microsecond=0) + timedelta(seconds=1)
     )
-
-
-def _touching(facts: Facts, decision: Decision, known: Sequence[Known[Event]]) -> list[str]:
-    """The exemptions of many that cover a link of the chain on a day from the first event on."""
-    exempt = Exempt(facts)
-    sites = {link["site"] for link in decision.custody}
-    first_day = known[0].day if known else 0
-    return sorted({one for site in sites for one in exempt.covering(site, first_day)})
 
 
 def _is_signed(known: Sequence[Known[Event]]) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from functools import partial
 from importlib.metadata import version
 
@@ -63,10 +64,21 @@ def application(settings: ArbitrationSettings) -> FastAPI:
     )
 
 
+def collect_garbage_rarely() -> None:
+    """A batch makes tens of thousands of objects that live until its commit: looking through them often frees nothing.
+
+    Measured on the backlog of `make bench`: a fifth to a third of the worker's CPU.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 50)
+
+
 def main() -> None:
     """Run the service until SIGTERM."""
     settings = ArbitrationSettings()
     log.configure(SERVICE, settings.instance, settings.log_level)
+    collect_garbage_rarely()
     serve(application(settings), settings)
 
 

@@ -114,7 +114,7 @@ class _Batch:
         self._settings = settings
         self._clock = clock
         self._watch = watch
-        self._stamped: dict[str, list[bytes]] = {}
+        self._stamped: dict[str, bytes] = {}
         self._unstamped: list[tuple[str, datetime, bytes]] = []
         self._wishes: dict[str, tuple[int, Wish]] = {}
 
@@ -141,10 +141,9 @@ class _Batch:
                 continue
             if recorded is None:
                 self._unstamped.append((subject, self._clock.of_real_ms(record.timestamp), value))
-            elif subject in stamped:
-                stamped[subject].append(value)
             else:
-                stamped[subject] = [value]
+                before = stamped.get(subject)
+                stamped[subject] = value if before is None else b"%b,%b" % (before, value)
             wish = see(event, place)  # type: ignore[arg-type]
             if wish is not None:
                 self._wish(subject, record.partition, wish)
@@ -178,7 +177,7 @@ class _Batch:
         """One row for each waybill, and one for each event that does not say when it was recorded."""
         month = self._month
         rows: list[journal.JournalRow] = [
-            (month, subject, None, b",".join(values)) for subject, values in self._stamped.items()
+            (month, subject, None, joined) for subject, joined in self._stamped.items()
         ]
         rows += [(month, subject, broker_at, value) for subject, broker_at, value in self._unstamped]
         return rows

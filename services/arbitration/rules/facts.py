@@ -83,12 +83,6 @@ class Exempt:
             if first <= day <= last and self._covers(one, site)
         ]
 
-    def covering(self, site: str, first_day: int) -> list[str]:
-        """The exemptions that cover a site on some local day from `first_day` on."""
-        return [
-            one.exemption_id for _, last, one in self._spans if last >= first_day and self._covers(one, site)
-        ]
-
     def _covers(self, one: ExemptionFact, site: str) -> bool:
         if one.sites is not None and site in one.sites:
             return True
