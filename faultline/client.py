@@ -93,6 +93,8 @@ class Client:
     def __init__(
         self, addresses: Addresses, key: str, *, timeout_ms: int = 60_000, attempts: int = 6
     ) -> None:
+        self._addresses = addresses
+        self._timeout_ms = timeout_ms
         self._urls: dict[Service, str] = {
             "intake": addresses.intake,
             "arbitration": addresses.arbitration,
@@ -104,6 +106,10 @@ class Client:
         self._http = httpx.Client(
             headers={"Authorization": f"Bearer {key}"}, timeout=timeout_ms / 1000, trust_env=False
         )
+
+    def with_key(self, key: str) -> Client:
+        """Another client of the same services that calls with another key."""
+        return Client(self._addresses, key, timeout_ms=self._timeout_ms, attempts=self._attempts)
 
     def close(self) -> None:
         """Give the connections back."""
@@ -240,6 +246,14 @@ class Client:
             name: value for name, value in (("facts", facts), ("rulebook", rulebook)) if value is not None
         }
         return self._call("arbitration", "POST", "/v1/adjudications", body=body, repeatable=True)
+
+    def rulebooks(self) -> list[str]:
+        """The ids of the rulebooks that decide something."""
+        return [book["id"] for book in self._call("arbitration", "GET", "/v1/rulebooks")["items"]]
+
+    def rulebook(self, rulebook_id: str) -> Document:
+        """A rulebook as it is in force today: of each rule the clause, parameters and texts."""
+        return self._call("arbitration", "GET", f"/v1/rulebooks/{rulebook_id}")
 
     # penalties
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from random import Random
 from typing import Any, Final
 
@@ -19,6 +19,8 @@ DAYS: Final = 45
 PARCELS: Final = 3_200
 SEED: Final = 20260
 _SHARE_AT_FAULT: Final = 0.13
+_SERIALS: Final = 100_000_000
+"""Waybills end in eight digits."""
 _WEEKDAY_WEIGHTS: Final = (10, 10, 10, 10, 11, 7, 5)
 """How much is sent from Monday to Sunday."""
 
@@ -50,7 +52,9 @@ def generate(now: datetime, *, seed: int = SEED, parcels: int = PARCELS) -> Iter
     are left out.
     """
     plan = sorted(_plan(now, seed, parcels), key=lambda item: item[0])
-    for number, (day, network, scenario) in enumerate(plan):
+    # Samples of different moments have different waybills: one stack can hold several.
+    first = Random(f"{seed}/{now.astimezone(UTC).isoformat()}").randrange(_SERIALS)
+    for number, (day, network, scenario) in enumerate(plan, first):
         parcel = _parcel(network, number, day, scenario, Random(f"{seed}/parcel/{number}"), now)
         if parcel.events:
             yield parcel
@@ -106,7 +110,7 @@ def _parcel(
 ) -> SampleParcel:
     origin, destination = _ends(network, random, scenario)
     # Multiplied by a number without a common divisor, so that waybills do not count up one by one.
-    waybill = f"{network.waybills}{number * 7_368_787 % 100_000_000:08d}"
+    waybill = f"{network.waybills}{number * 7_368_787 % _SERIALS:08d}"
     parcel = set_out(network, waybill, origin, destination, day, random, now)
     if scenario is not None:
         scenario.change(parcel)

@@ -106,7 +106,8 @@ def reset(home: Home, progress: Progress = lambda _line: None) -> None:
     # By name: FAULTLINE_HOME could be a directory that has other things in it.
     for directory in (home.broker_dir, home.database_dir, home.logs):
         shutil.rmtree(directory, ignore_errors=True)
-    for file in (home.plan_file, home.status_file, home.secrets_file, home.clock_file, home.root / "lock"):
+    files = (home.plan_file, home.status_file, home.secrets_file, home.clock_file, home.sample_file)
+    for file in (*files, home.root / "lock"):
         file.unlink(missing_ok=True)
     with contextlib.suppress(OSError):
         home.root.rmdir()

@@ -52,6 +52,11 @@ class Home:
         return self.root / "clock.json"
 
     @property
+    def sample_file(self) -> Path:
+        """Which sample the demo has loaded here, or began to."""
+        return self.root / "sample.json"
+
+    @property
     def logs(self) -> Path:
         return self.root / "logs"
 

@@ -1,21 +1,31 @@
-"""`faultline demo`: bring the stack up, load the sample network, show what came out of it."""
+"""`faultline demo`: everything up, a sample network loaded, and what came of it."""
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
+from typing import Annotated
 
-from faultline.cli.app import app
-from shared.errors import FaultlineError
+import typer
+from rich.console import Console
+
+from faultline import demo as demonstration
+from faultline import sample
+from faultline.cli.app import app, pairs
+from faultline.stack.control import Request
+from faultline.stack.state import Home
 
 
 @app.command()
-def demo() -> None:
-    """Start everything, load the sample network through intake, and show the verdicts, fines and notices."""
-    if importlib.util.find_spec("faultline.demo") is None:
-        raise FaultlineError(
-            "The demonstration is not part of this installation.",
-            cause="the package was installed without faultline/demo.",
-            remedy="use a checkout of the project.",
-        )
-    importlib.import_module("faultline.demo").run()
+def demo(
+    parcels: Annotated[
+        int, typer.Option(min=1, max=1_000_000, help="Parcels of the sample.")
+    ] = sample.PARCELS,
+    seed: Annotated[int, typer.Option(help="Another seed is another sample.")] = sample.SEED,
+    port: Annotated[
+        list[str] | None,
+        typer.Option(help="Port of a part, 0 for any free one; may be repeated.", metavar="NAME=PORT"),
+    ] = None,
+    any_ports: Annotated[bool, typer.Option(help="Take any free port for every part.")] = False,
+) -> None:
+    """Start everything, load a sample network through intake, show verdicts, fines and notices; leave it running."""
+    request = Request(ports=pairs(port or [], "port"), any_ports=any_ports)
+    demonstration.run(Home.find(), request, Console(), seed=seed, parcels=parcels)

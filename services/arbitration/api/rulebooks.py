@@ -5,7 +5,9 @@ from __future__ import annotations
 from datetime import date
 from typing import Annotated, Any
 
+import msgspec
 from fastapi import APIRouter, Depends
+from fastapi.responses import Response
 
 from services.arbitration.domain import Rulebooks
 from shared.http.auth import Principal, require
@@ -21,14 +23,15 @@ def router(books: Rulebooks) -> APIRouter:
         """The ids of the rulebooks and the digest of all their data."""
         return {"items": [{"id": book_id} for book_id in books.ids()], "next": None, "digest": books.digest}
 
-    @routes.get("/v1/rulebooks/{rulebook_id}")
+    @routes.get("/v1/rulebooks/{rulebook_id}", response_model=None)
     async def get_rulebook(
         rulebook_id: str, _: Annotated[Principal, Depends(require("read"))], on: date | None = None
-    ) -> dict[str, Any]:
+    ) -> Response:
         """A rulebook's rules, parameters, texts and clauses as in force on `on` (default: today's newest)."""
         try:
-            return books.describe(rulebook_id, on or date.max)
+            described = books.describe(rulebook_id, on or date.max)
         except KeyError:
             raise not_found(f"rulebook {rulebook_id}") from None
+        return Response(msgspec.json.encode(described), media_type="application/json")
 
     return routes
