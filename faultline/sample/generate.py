@@ -48,7 +48,7 @@ class Exemption:
 def generate(now: datetime, *, seed: int = SEED, parcels: int = PARCELS) -> Iterator[SampleParcel]:
     """The sample's parcels by the day of collection, over the `DAYS` days before `now`.
 
-    Every scenario happens at least once, however few parcels are asked for. Today's parcels that nobody has collected yet
+    Every scenario happens at least once in each of its networks, however few parcels are asked for. Today's parcels that nobody has collected yet
     are left out.
     """
     plan = sorted(_plan(now, seed, parcels), key=lambda item: item[0])
@@ -86,17 +86,15 @@ def _plan(now: datetime, seed: int, parcels: int) -> Iterator[tuple[date, Networ
     known = {network.code: network for network in networks()}
     happening = list(SCENARIOS.values())
     weights = [scenario.weight for scenario in happening]
-    at_fault = max(len(happening), round(parcels * _SHARE_AT_FAULT))
-    chosen: list[Scenario | None] = [*happening]
-    chosen += random.choices(happening, weights, k=at_fault - len(happening))
-    chosen += [None] * (parcels - at_fault)
-    for scenario in chosen:
-        if scenario is None:
-            code = random.choices(("tiantian", "zto"), (60, 40))[0]
-            yield _day(today, 0, DAYS - 1, random), known[code], None
-        else:
-            least, most = scenario.age_days
-            yield _day(today, least, most, random), known[random.choice(scenario.networks)], scenario
+    at_fault = round(parcels * _SHARE_AT_FAULT)
+    chosen = [(code, scenario) for scenario in happening for code in scenario.networks]
+    for scenario in random.choices(happening, weights, k=max(0, at_fault - len(chosen))):
+        chosen.append((random.choice(scenario.networks), scenario))
+    for code, scenario in chosen:
+        yield _day(today, *scenario.age_days, random), known[code], scenario
+    for _ in range(parcels - len(chosen)):
+        code = random.choices(("tiantian", "zto"), (60, 40))[0]
+        yield _day(today, 0, DAYS - 1, random), known[code], None
 
 
 def _day(today: date, least_days_ago: int, most_days_ago: int, random: Random) -> date:

@@ -11,6 +11,7 @@ from faultline.sample.parcel import ZONE, Parcel
 
 _TRUCK_KMH = 72
 _VAN_KMH = 48
+_VAN_REACH_KM = 80
 _GOODS = ("服装", "书籍", "手机配件", "茶叶", "化妆品", "文件", "食品", "玩具", "家居用品", "电子产品")
 _SURNAMES = "王李张刘陈杨黄赵周吴徐孙马朱胡林"
 _GIVEN = ("伟", "芳", "娜", "敏", "静", "丽", "强", "磊", "洋", "艳", "勇", "军", "杰", "娟", "涛", "超")
@@ -24,12 +25,13 @@ def set_out(
         network, waybill, origin, network.hubs_between(origin, destination), destination, random, now
     )
     at = _collect(parcel, day)
-    at = _send(parcel, origin, parcel.hubs[0], _clock(day, 19 * 60, 21 * 60 + 15, random), _VAN_KMH)
+    evening = _clock(day, 19 * 60, 21 * 60 + 15, random)
+    at = _send(parcel, origin, parcel.hubs[0], evening, _speed_kmh(origin, parcel.hubs[0]))
     for hub, following in pairwise(parcel.hubs):
         left = at + timedelta(minutes=random.randint(90, 240))
         at = _send(parcel, hub, following, left, _TRUCK_KMH)
-    morning = _next_morning(at + timedelta(minutes=90), random)
-    at = _send(parcel, parcel.hubs[-1], destination, morning, _VAN_KMH)
+    left = _for_the_morning(at + timedelta(minutes=60), parcel.hubs[-1], destination, random)
+    at = _send(parcel, parcel.hubs[-1], destination, left, _speed_kmh(parcel.hubs[-1], destination))
     _deliver(parcel, at)
     return parcel
 
@@ -133,7 +135,15 @@ def _clock(day: date, least_minute: int, most_minute: int, random: Random) -> da
     return midnight + timedelta(seconds=random.randint(least_minute * 60, most_minute * 60))
 
 
-def _next_morning(earliest: datetime, random: Random) -> datetime:
-    """The hub's morning tour: the first one, between 3 and half past 5, that can be reached."""
-    tour = _clock(earliest.date(), 3 * 60, 5 * 60 + 30, random)
-    return tour if tour >= earliest else tour + timedelta(days=1)
+def _for_the_morning(earliest: datetime, hub: Site, outlet: Site, random: Random) -> datetime:
+    """When the hub sends on, so that the outlet has the parcel by the beginning of its first tour."""
+    on_the_road = timedelta(hours=road_km(hub, outlet) / _speed_kmh(hub, outlet) + 1)
+    arrival = _clock(earliest.date(), 5 * 60 + 30, 7 * 60 + 30, random)
+    while arrival - on_the_road < earliest:
+        arrival += timedelta(days=1)
+    return (arrival - on_the_road).replace(microsecond=0)
+
+
+def _speed_kmh(one: Site, other: Site) -> int:
+    """Vans near by, lorries beyond."""
+    return _VAN_KMH if road_km(one, other) < _VAN_REACH_KM else _TRUCK_KMH

@@ -120,6 +120,7 @@ def delay_reported_too_late(parcel: Parcel) -> None:
 
 
 @scenario(
+    "TT-04",
     age_days=(SNOW_DAYS_AGO + 2, SNOW_DAYS_AGO + 3),
     two_hubs=True,
     destinations=("SY01", "DL01"),

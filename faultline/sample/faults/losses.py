@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from faultline.sample.faults.common import notice, photo_taken, report, value_proof
+from faultline.sample.faults.common import BOTH, notice, photo_taken, report, value_proof
 from faultline.sample.parcel import ARBITRATION_DESK, Draft, Parcel
 from faultline.sample.scenario import scenario
 
@@ -112,7 +112,7 @@ def loss_after_normal_signature(parcel: Parcel) -> None:
     report(parcel, "loss", parcel.origin.code, parcel.office_hour(parcel.signed.time, 2))
 
 
-@scenario("GB-02", age_days=(12, 42), weight=3)
+@scenario("GB-02", networks=BOTH, age_days=(12, 42), weight=3)
 def lost_by_force_majeure(parcel: Parcel) -> None:
     """A lorry burnt out in a landslide: no compensation is due."""
     parcel.collected.data.update(insured=False)
