@@ -378,6 +378,8 @@ class ConsumerRunner:
             assignment = self._assignment
             if assignment is None or assignment.ended.is_set() or self._consumer is None:
                 continue
+            if not assignment.positions:
+                continue  # more copies than partitions: there is nothing to tell
             with contextlib.suppress(KafkaError, IllegalStateError):
                 await self._consumer.commit(dict(assignment.positions))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from uuid import uuid4
 
 import pytest
@@ -23,16 +23,21 @@ from tests.support.parts import DatabaseFactory
 pytestmark = pytest.mark.stack
 
 PARTITIONS = 4
-FETCH_WAIT_MS = 3_000
-"""Long polls: whoever has nothing to fetch is still asking when the rebalance comes."""
+REBALANCES = 4
+FETCH_WAIT_MS = 1_000
+"""Long polls: a fetch that began before a rebalance is still under way after it."""
+TRICKLE_S = 0.02
 WAIT_S = 60.0
 
 
 class Seen:
     """The handler of one runner: what it was handed, and which partitions it has."""
 
+    task: asyncio.Task[None]
+
     def __init__(self) -> None:
         self.values: list[bytes] = []
+        self.running = True
         self.partitions: set[int] = set()
         self.changed = asyncio.Event()
 
@@ -68,24 +73,28 @@ class Consumers:
         runner = ConsumerRunner(
             self._settings, engine, topics=(self._topic,), group=self._topic, handler=handler, limits=limits
         )
-        task = asyncio.create_task(runner.run())
+        handler.task = asyncio.create_task(runner.run())
         try:
             yield handler
         finally:
             runner.stop()
-            await task
+            await handler.task
+            handler.running = False
             await engine.dispose()
 
     async def until_shared(self) -> None:
         """Wait until every copy has its part of the partitions."""
-        share = PARTITIONS // len(self.handlers)
-        await self._until(lambda: all(len(handler.partitions) == share for handler in self.handlers))
+        share = PARTITIONS // sum(handler.running for handler in self.handlers)
+        await self.until(
+            lambda: all(len(handler.partitions) == share for handler in self.handlers if handler.running)
+        )
 
     async def until_handed_over(self, values: set[bytes]) -> None:
         """Wait until these were handed to somebody. TimeoutError where they never are."""
-        await self._until(lambda: values <= {value for handler in self.handlers for value in handler.values})
+        await self.until(lambda: values <= {value for handler in self.handlers for value in handler.values})
 
-    async def _until(self, condition: Callable[[], bool]) -> None:
+    async def until(self, condition: Callable[[], bool]) -> None:
+        """Wait until `condition` holds. TimeoutError where it never does."""
         async with asyncio.timeout(WAIT_S):
             while not condition():
                 waits = [asyncio.create_task(handler.changed.wait()) for handler in self.handlers]
@@ -93,6 +102,29 @@ class Consumers:
                 for handler, wait in zip(self.handlers, waits, strict=True):
                     wait.cancel()
                     handler.changed.clear()
+
+
+class Trickle:
+    """Records that never stop coming, each another one."""
+
+    def __init__(self, producer: Producer, topic: str) -> None:
+        self.values: set[bytes] = set()
+        self._producer = producer
+        self._topic = topic
+
+    async def send(self) -> None:
+        """One record to every partition."""
+        records = [
+            OutRecord(self._topic, b"k", f"{len(self.values) + n}".encode(), n) for n in range(PARTITIONS)
+        ]
+        await self._producer.send_all(records)
+        self.values |= {record.value or b"" for record in records}
+
+    async def flow(self) -> None:
+        """Send until cancelled; what was begun is finished."""
+        while True:
+            await asyncio.shield(asyncio.ensure_future(self.send()))
+            await asyncio.sleep(TRICKLE_S)
 
 
 @pytest.fixture
@@ -118,18 +150,36 @@ async def consumers(
         await admin.close()
 
 
-async def test_a_fetch_under_way_at_a_rebalance_loses_nothing(
+async def test_records_that_come_during_rebalances_are_neither_lost_nor_doubled(
     consumers: tuple[Consumers, Producer, str],
 ) -> None:
-    """The partitions that stay where they were are sought anew while their long polls are still open."""
+    """A fetch that began before a rebalance and ends after it must not take along what was sought anew."""
     group, producer, topic = consumers
-    async with group.one_more():
-        await group.until_shared()
-        async with group.one_more():
-            await group.until_shared()
-            values = {f"{topic}/{number}".encode() for number in range(PARTITIONS)}
-            records = [OutRecord(topic, b"k", value, number) for number, value in enumerate(sorted(values))]
-            await producer.send_all(records)
-            await group.until_handed_over(values)
-        handed = sorted(value for handler in group.handlers for value in handler.values)
-        assert handed == sorted(values)
+    trickle = Trickle(producer, topic)
+    await trickle.send()
+    async with group.one_more() as first:
+        await group.until_handed_over(trickle.values)
+        flowing = asyncio.create_task(trickle.flow())
+        for _ in range(REBALANCES // 2):
+            async with group.one_more() as second:
+                await group.until_shared()
+            second.partitions = set()
+            await group.until(lambda: first.partitions == set(range(PARTITIONS)))
+        flowing.cancel()
+        await asyncio.gather(flowing, return_exceptions=True)
+        await group.until_handed_over(trickle.values)
+    handed = sorted(value for handler in group.handlers for value in handler.values)
+    assert handed == sorted(trickle.values)
+
+
+async def test_a_copy_without_partitions_stays_up(consumers: tuple[Consumers, Producer, str]) -> None:
+    """More copies than partitions: the spare one has nothing to tell Kafka, and waits for its turn."""
+    group, producer, topic = consumers
+    await producer.send_all([OutRecord(topic, b"k", b"first", 0)])
+    async with AsyncExitStack() as copies:
+        for _ in range(PARTITIONS + 1):
+            await copies.enter_async_context(group.one_more())
+        await group.until(lambda: sorted(len(h.partitions) for h in group.handlers) == [0, *[1] * PARTITIONS])
+        # Longer than it takes until the positions are told.
+        await asyncio.sleep(RunnerLimits().commit_interval_ms / 1000 + 1)
+        assert not any(handler.task.done() for handler in group.handlers)
