@@ -10,7 +10,7 @@ from services.arbitration.rules.facts import Exempt, Facts
 from services.arbitration.rules.localtime import HOUR_S, day_of, moment_of
 from services.arbitration.rules.rulebook import Rule, Terms
 from services.arbitration.rules.stream import Known
-from shared.events import Event, ScanCollectedData
+from shared.events import Event, ScanCollectedData, SignatureVoided
 from shared.events.outputs import (
     Award,
     EvidenceRef,
@@ -76,8 +76,10 @@ class Case:
         return self.by_type.get(kind) or []
 
     def custody_until(self, at: int) -> Custody:
-        """The chain as the events up to a moment show it."""
-        events = [known for known in self.events if known.at <= at]
+        """The chain as the events up to a moment show it; a signature voided later counts as never recorded."""
+        events = [
+            known for known in self.events if known.at <= at or known.event.__class__ is SignatureVoided
+        ]
         return walk(events, _by_type(events))
 
     def general(self, day: int) -> Terms:

@@ -43,9 +43,12 @@ def loss(case: Case, custody: Custody) -> Blame | None:
     return _shift(case, custody, len(links) - 1, "goods_missing")
 
 
-def damage(case: Case, reported_at: int) -> Blame | None:
-    """The link that answers for damage: from the last that held the parcel at signing, or when it was reported."""
-    custody = case.custody
+def damage(case: Case, reported_at: int, custody: Custody | None = None) -> Blame | None:
+    """The link that answers for damage: from the last that held the parcel at signing, or when it was reported.
+
+    `custody`: the chain to go by, where it is not the whole one.
+    """
+    custody = custody if custody is not None else case.custody
     signature = custody.signature
     if signature is not None and signature.at <= reported_at and custody.delivery is not None:
         start: Link | None = custody.delivery

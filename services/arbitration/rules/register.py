@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final, NamedTuple
 
-from services.arbitration.rules import freight, national, tiantian, yunda
+from services.arbitration.rules import desk, freight, national, tiantian, yunda, zto
 from services.arbitration.rules.case import Case
 from services.arbitration.rules.rulebook import RuleDef, informs
 from shared.events.outputs import Finding
@@ -36,6 +36,8 @@ REGISTERS: Final[Mapping[str, Registered]] = {
     "tiantian": Registered(tiantian.RULES, tiantian.ADJUSTERS),
     "yunda": Registered(yunda.RULES, finishers=yunda.FINISHERS),
     "freight": Registered(freight.RULES),
+    "zto": Registered(zto.RULES),
     "national": Registered(national.RULES, national.ADJUSTERS),
+    "desk": Registered(desk.RULES),
 }
 """Rulebook id → its rules and its adjusters, in the order in which they are asked."""

@@ -1,0 +1,94 @@
+"""Whether damage, shortage or loss is established towards the customer, and who answers for it (rules.md §1.2, ZT-03, ZT-08)."""
+
+from __future__ import annotations
+
+from typing import Any, Final, Literal, NamedTuple
+
+from services.arbitration.rules.case import Case
+from services.arbitration.rules.custody import Custody
+from services.arbitration.rules.liability import Blame, damage, loss
+from services.arbitration.rules.stream import Known
+from shared.events import (
+    ComplaintOpened,
+    EvidenceSubmitted,
+    ReportFiled,
+    ScanArrived,
+    ScanCollected,
+    ScanDeparted,
+    ScanOutForDelivery,
+    ScanProblem,
+    ScanReturned,
+    SignatureRecorded,
+)
+
+SCANS: Final[tuple[type, ...]] = (
+    ScanCollected,
+    ScanDeparted,
+    ScanArrived,
+    ScanOutForDelivery,
+    ScanProblem,
+    ScanReturned,
+)
+
+
+class Harm(NamedTuple):
+    """Harm that is established: what kind, who answers for it, and what shows it."""
+
+    kind: Literal["damage", "loss"]
+    blame: Blame | None
+    shown: tuple[Known[Any], ...]
+
+
+def damage_or_loss(case: Case, trigger: Known[Any]) -> Harm | None:
+    """The harm that is established when a complaint is made: damage noted at signing, the delivery site's own statement
+    of outer damage, or a loss that was reported or complained of.
+
+    What happens after the complaint does not undo it: the chain is the one of its moment.
+    """
+    custody = case.custody_until(trigger.at)
+    shown = _damage_noted(custody) or damage_statement(case, custody)
+    if shown is not None:
+        return Harm("damage", damage(case, trigger.at, custody), (shown,))
+    for claim in _loss_claims(case):
+        stands = claim.at <= trigger.at and normal_signature(custody, claim.at) is None
+        if stands and not turned_up(case, claim, custody, trigger.at):
+            return Harm("loss", loss(case, custody), (claim,))
+    return None
+
+
+def damage_statement(case: Case, custody: Custody) -> Known[EvidenceSubmitted] | None:
+    """The delivery site's own statement of outer damage."""
+    if custody.delivery_site is None:
+        return None
+    for known in case.of(EvidenceSubmitted):
+        data = known.event.data
+        if data.kind == "outer_damage_statement" and data.site == custody.delivery_site:
+            return known
+    return None
+
+
+def normal_signature(custody: Custody, until: int) -> Known[SignatureRecorded] | None:
+    """The recipient's signature up to a moment, where it notes no outer damage and is not struck out."""
+    signature = custody.signature
+    if signature is None or signature.at > until:
+        return None
+    data = signature.event.data
+    return None if data.outer_damage_noted or data.struck_out else signature
+
+
+def turned_up(case: Case, claim: Known[Any], custody: Custody, until: int) -> bool:
+    """Whether the parcel was scanned, or signed for, after it was said to be lost and up to a moment."""
+    scanned = any(claim.at < known.at <= until for kind in SCANS for known in case.by_type.get(kind, ()))
+    return scanned or any(claim.at < known.at <= until for link in custody.links for known in link.signatures)
+
+
+def _damage_noted(custody: Custody) -> Known[SignatureRecorded] | None:
+    signatures = custody.delivery.signatures if custody.delivery is not None else ()
+    return next((known for known in signatures if known.event.data.outer_damage_noted), None)
+
+
+def _loss_claims(case: Case) -> list[Known[Any]]:
+    """Reports and complaints of loss, in order."""
+    reported = [known for known in case.of(ReportFiled) if known.event.data.kind == "loss"]
+    complained = [known for known in case.of(ComplaintOpened) if known.event.data.category == "loss"]
+    return sorted((*reported, *complained), key=lambda known: known.at)
