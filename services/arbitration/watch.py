@@ -52,17 +52,26 @@ class Duties(Protocol):
 
 
 class Watch:
-    """Remembers up to `waybills_max` parcels; the one met first is forgotten first."""
+    """Remembers up to `waybills_max` parcels, each in its partition; the one met first there is forgotten first.
 
-    def __init__(self, duties: Duties, waybills_max: int) -> None:
+    A waybill that is remembered in one partition is unknown in every other: who puts its events elsewhere is found out.
+    """
+
+    def __init__(self, duties: Duties, waybills_max: int, partitions: int) -> None:
         self._duties = duties
-        self._waybills_max = waybills_max
-        self._places: dict[str, Place] = {}
-        self.place = self._places.get
-        """`place(subject)`: where a parcel was last, None if not remembered. Another object: an event came in."""
+        self._waybills_max = max(1, waybills_max // partitions)
+        self._places: dict[int, dict[str, Place]] = {}
 
-    def see(self, event: Event, place: Place | None) -> Wish:
-        """Take an event in, in the order of arrival, and say what it asks for. `place`: its waybill's, as remembered.
+    def places(self, partition: int) -> dict[str, Place]:
+        """Where the parcels of a partition were last, by subject; for reading, until `clear`."""
+        return self._places.setdefault(partition, {})
+
+    def place(self, partition: int, subject: str) -> Place | None:
+        """Where a parcel was last, None if not remembered. Another object than before: an event came in."""
+        return self.places(partition).get(subject)
+
+    def see(self, event: Event, place: Place | None, places: dict[str, Place]) -> Wish:
+        """Take an event in, in the order of arrival; say what it asks for. `place`: its waybill's, one of `places`.
 
         While a look is planned, a further one is not asked for: the look reads the stream with all that came until then.
         """
@@ -71,7 +80,7 @@ class Watch:
         state, site, since, wish = _STEPS[event.__class__](self._duties, place, event)
         planned = False
         if place is None:
-            self._make_room()
+            self._make_room(places)
         else:
             planned = place[3]
         if wish is not None and wish is not AT_ONCE:
@@ -79,47 +88,47 @@ class Watch:
                 wish = None
             elif wish is WHEN_QUIET:
                 planned = True
-        self._places[event.subject] = (state, site, since, planned)
+        places[event.subject] = (state, site, since, planned)
         return wish
 
-    def begin_look(self, subject: str) -> Place | None:
+    def begin_look(self, partition: int, subject: str) -> Place | None:
         """A look at the waybill begins: what is seen from now on asks anew. Returns its place, to tell later."""
-        place = self._places.get(subject)
+        places = self.places(partition)
+        place = places.get(subject)
         if place is not None and place[3]:
-            place = self._places[subject] = (place[0], place[1], place[2], False)
+            place = places[subject] = (place[0], place[1], place[2], False)
         return place
 
-    def decided(self, subjects: Iterable[str]) -> None:
-        """A verdict was issued for these waybills: whatever comes now is decided at once."""
-        for subject in subjects:
-            self._remember(subject, DECIDED)
+    def decided(self, partition: int, subject: str) -> None:
+        """A verdict was issued for the waybill: whatever comes now is decided at once."""
+        self._remember(partition, subject, DECIDED)
 
-    def looked_at(self, subject: str, events: Iterable[Event]) -> None:
+    def looked_at(self, partition: int, subject: str, events: Iterable[Event]) -> None:
         """The waybill's stream, in order, was looked at and nothing was found: go on from its last scan."""
         place: Place | None = None
         for event in events:
             state, site, since, _ = _STEPS[event.__class__](self._duties, place, event)
             place = (state, site, since, False)
         if place is not None:
-            self._remember(subject, place)
+            self._remember(partition, subject, place)
 
-    def forget(self, subjects: Iterable[str]) -> None:
-        """What was seen of these waybills may not have been stored."""
-        for subject in subjects:
-            self._places.pop(subject, None)
+    def forget(self, partition: int, subject: str) -> None:
+        """What was seen of the waybill may not have been stored."""
+        self.places(partition).pop(subject, None)
 
     def clear(self) -> None:
         """Forget everything: other workers may have seen events in between."""
         self._places.clear()
 
-    def _remember(self, subject: str, place: Place) -> None:
-        if subject not in self._places:
-            self._make_room()
-        self._places[subject] = place
+    def _remember(self, partition: int, subject: str, place: Place) -> None:
+        places = self.places(partition)
+        if subject not in places:
+            self._make_room(places)
+        places[subject] = place
 
-    def _make_room(self) -> None:
-        if len(self._places) >= self._waybills_max:
-            del self._places[next(iter(self._places))]
+    def _make_room(self, places: dict[str, Place]) -> None:
+        if len(places) >= self._waybills_max:
+            del places[next(iter(places))]
 
 
 Next = tuple[int, str, datetime | None, Wish]

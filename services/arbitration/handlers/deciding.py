@@ -24,7 +24,7 @@ from services.arbitration.settings import ArbitrationSettings
 from services.arbitration.store import cases, conflicts, journal, reviews
 from services.arbitration.store.reviews import Review, ReviewRow
 from services.arbitration.stream import Stream, read_stream
-from services.arbitration.watch import Place, Watch
+from services.arbitration.watch import DECIDED, Place, Watch
 from shared import metrics
 from shared.bus.assignment import Assignment
 from shared.bus.outbox import OutboxRelay, enqueue
@@ -140,12 +140,14 @@ class Deciding:
             work.add(review)
         subjects = list(work.wanted)
         work.heads = await cases.heads(driver, subjects)
-        work.drop_settled_terms()
+        work.drop_settled_terms(self._watch)
         subjects = list(work.wanted)
         while self._ingest.in_flight(review.partition for review in due):
             await self._rest(lane, self._settings.review_poll_ms / 1000)
         # What the watch has seen is in the journal now; what it sees from here on changes the place.
-        work.places = {subject: self._watch.begin_look(subject) for subject in subjects}
+        work.places = {
+            subject: self._watch.begin_look(work.wanted[subject].partition, subject) for subject in subjects
+        }
         work.streams = await journal.read(driver, subjects)
         with_findings = [
             s for s, head in work.heads.items() if s in work.wanted and self._judging.has_findings(head)
@@ -199,7 +201,9 @@ class Deciding:
             driver, [(i.head.subject, i.head.decided_at, finding) for i in issued for finding in i.findings]
         )
         await conflicts.record(connection, (c for o in outcomes for c in o.conflicts), self._clock.now())
-        await cases.keep_exempted(driver, [(one, o.subject) for o in outcomes if o.has_case for one in o.exemptions])
+        await cases.keep_exempted(
+            driver, [(one, o.subject) for o in outcomes if o.has_case for one in o.exemptions]
+        )
         failed = [
             (o.subject, o.partition, self._clock.now(), o.error) for o in outcomes if o.error is not None
         ]
@@ -209,10 +213,11 @@ class Deciding:
         await reviews.insert(driver, self._following(work))
         await self._publish(connection, issued)
         # Under the locks, so that no event of these partitions is seen in between.
-        self._watch.decided(o.subject for o in outcomes if o.has_case)
         for outcome in outcomes:
-            if not outcome.has_case and outcome.events:
-                self._watch.looked_at(outcome.subject, outcome.events)
+            if outcome.has_case:
+                self._watch.decided(outcome.partition, outcome.subject)
+            elif outcome.events:
+                self._watch.looked_at(outcome.partition, outcome.subject, outcome.events)
         _decided.inc(len(outcomes))
         _issued.inc(len(issued))
 
@@ -229,7 +234,7 @@ class Deciding:
                 continue
             if outcome.error is None and outcome.next_review_at is not None and work.is_new_term(outcome):
                 rows.append((outcome.partition, reviews.TIMED, outcome.next_review_at, now, outcome.subject))
-            if self._watch.place(outcome.subject) is not work.places.get(outcome.subject):
+            if self._watch.place(outcome.partition, outcome.subject) is not work.places.get(outcome.subject):
                 rows.append((outcome.partition, reviews.AT_ONCE, now, now, outcome.subject))
         return rows
 
@@ -262,10 +267,15 @@ class _Work:
         if review.priority == reviews.TIMED:
             self.terms.add((review.subject, review.due_at))
 
-    def drop_settled_terms(self) -> None:
-        """A term that a newer verdict has overtaken needs no look: the verdict said when the next one is due."""
+    def drop_settled_terms(self, watch: Watch) -> None:
+        """A term that a newer verdict has overtaken needs no look: the verdict said when the next one is due.
+
+        That holds while the watch knows of the case: of a case that it has forgotten, as after a restart, the term may
+        be that of a scan which came since and asked for nothing else.
+        """
         for subject, head in self.heads.items():
-            if self.wanted[subject].priority != reviews.TIMED:
+            asked = self.wanted[subject]
+            if asked.priority != reviews.TIMED or watch.place(asked.partition, subject) is not DECIDED:
                 continue
             if head.next_review_at is None or head.next_review_at > self.cutoff:
                 del self.wanted[subject]

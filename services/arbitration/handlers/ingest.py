@@ -54,7 +54,8 @@ class Ingest:
         partitions = {record.partition for record in records}
         if not self._unsettled.isdisjoint(partitions):
             # An earlier attempt was rolled back after the watch had seen these events.
-            self._watch.forget(key.decode(errors="replace") for r in records if (key := r.key) is not None)
+            for record in records:
+                self._watch.forget(record.partition, (record.key or b"").decode(errors="replace"))
         self._unsettled |= partitions
 
         batch = _Batch(now, month, self._settings, self._clock, self._watch)
@@ -123,14 +124,16 @@ class _Batch:
         values = [record.value or b"" for record in records]
         events = decode_many(values, [record.key or b"" for record in records])
         latest = self._now + AHEAD_MAX
-        stamped, place_of, see = self._stamped, self._watch.place, self._watch.see
+        stamped, see = self._stamped, self._watch.see
+        known = {number: self._watch.places(number) for number in {record.partition for record in records}}
         for record, event, value in zip(records, events, values, strict=True):
             if event.__class__ is EventRefused:
                 self._refuse(record, "contract", event.errors)
                 continue
             subject = event.subject  # type: ignore[union-attr]
             recorded = event.recordedtime  # type: ignore[union-attr]
-            place = place_of(subject)
+            places = known[record.partition]
+            place = places.get(subject)
             if (
                 event.time > latest  # type: ignore[union-attr]
                 or _topic_of(event.__class__) != record.topic
@@ -144,7 +147,7 @@ class _Batch:
             else:
                 before = stamped.get(subject)
                 stamped[subject] = value if before is None else b"%b,%b" % (before, value)
-            wish = see(event, place)  # type: ignore[arg-type]
+            wish = see(event, place, places)  # type: ignore[arg-type]
             if wish is not None:
                 self._wish(subject, record.partition, wish)
 
