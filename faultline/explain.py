@@ -25,11 +25,13 @@ def case_tree(
     notices: Iterable[Document] = (),
     site_names: Mapping[str, str] | None = None,
     clauses_en: Mapping[str, str] | None = None,
+    bodies: int | None = None,
 ) -> Tree:
     """The case document of contract.md §4 as a tree, with the events that its evidence refers to.
 
     `entries` and `notices` of the waybill are shown where given; `site_names` says what a site's code stands for,
-    `clauses_en` how a rule's clause reads in English (the case has the source's own words).
+    `clauses_en` how a rule's clause reads in English (the case has the source's own words). `bodies`: how many notices
+    are shown whole, None for all; of the others the title.
     """
     names = site_names or {}
     verdict = case["verdict"]
@@ -51,7 +53,7 @@ def case_tree(
     if case.get("next_review_at"):
         tree.add(f"could change by the passing of time at {local(case['next_review_at'])}")
     _add_entries(tree, entries)
-    _add_notices(tree, notices, names)
+    _add_notices(tree, notices, names, bodies)
     return tree
 
 
@@ -125,17 +127,20 @@ def _add_entries(tree: Tree, entries: Iterable[Document]) -> None:
             )
 
 
-def _add_notices(tree: Tree, notices: Iterable[Document], names: Mapping[str, str]) -> None:
-    rows = list(notices)
+def _add_notices(
+    tree: Tree, notices: Iterable[Document], names: Mapping[str, str], bodies: int | None
+) -> None:
+    rows = sorted(notices, key=lambda notice: str(notice["created_at"]))
     if rows:
         branch = tree.add("[bold]notices[/]")
-        for notice in rows:
+        for number, notice in enumerate(rows):
             due = f" · to act by {local(notice['due_at'])}" if notice.get("due_at") else ""
             told = branch.add(
                 f"to {_site(notice['site'], names)} in {notice['language']} · {notice['state']}{due}"
             )
             told.add(escape(notice["title"]))
-            told.add(escape(notice["body"].strip()))
+            if bodies is None or number < bodies:
+                told.add(escape(notice["body"].strip()))
 
 
 def _account(side: Document) -> str:

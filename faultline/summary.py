@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from textwrap import shorten
 from typing import Final
 
 from rich.console import Console
@@ -15,6 +16,8 @@ from faultline.explain import case_tree, yuan
 from faultline.settling import standing_findings
 
 _SITES_SHOWN: Final = 10
+_FIGURES_WIDTH: Final = 47
+"""What the columns before the clause need."""
 _WORTH_EXPLAINING: Final = ("TT-07", "TT-06", "TT-04")
 _MONEY: Final = ("fine", "compensation")
 
@@ -25,7 +28,7 @@ def print_summary(console: Console, client: Client, networks: Sequence[str], cas
     names = {
         (network, site["site"]): str(site["name"]) for network in networks for site in client.sites(network)
     }
-    console.print(_by_rule(cases, clauses))
+    console.print(_by_rule(cases, clauses, clause_width=max(10, console.width - _FIGURES_WIDTH)))
     console.print(_by_site(cases, names))
     chosen = _example(cases)
     if chosen is not None:
@@ -49,7 +52,7 @@ def print_addresses(console: Console, rows: Iterable[Mapping[str, object]], oper
     console.print("Stop it with `make down`, forget its data with `make reset`.")
 
 
-def _by_rule(cases: list[Document], clauses: Mapping[str, str]) -> Table:
+def _by_rule(cases: list[Document], clauses: Mapping[str, str], *, clause_width: int) -> Table:
     found: Counter[tuple[str, str]] = Counter()
     money_fen: Counter[tuple[str, str]] = Counter()
     for _, finding in standing_findings(cases):
@@ -57,15 +60,16 @@ def _by_rule(cases: list[Document], clauses: Mapping[str, str]) -> Table:
         found[key] += 1
         money_fen[key] += finding["amount_fen"] if finding["kind"] in _MONEY else 0
     table = Table(title="Findings by rule", title_justify="left", box=None, padding=(0, 2, 0, 0))
-    table.add_column("rule", min_width=5)
-    table.add_column("kind", min_width=12)
-    table.add_column("findings", justify="right", min_width=8)
-    table.add_column("money", justify="right", min_width=13)
-    table.add_column("clause", no_wrap=True, overflow="ellipsis")
+    for heading in ("rule", "kind"):
+        table.add_column(heading, no_wrap=True)
+    for heading in ("findings", "money"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("clause", no_wrap=True)
     for rule, kind in sorted(found):
         amount_fen = money_fen[rule, kind]
         money = yuan(amount_fen) if amount_fen else ""
-        table.add_row(rule, kind, str(found[rule, kind]), money, escape(clauses.get(rule, "")))
+        clause = shorten(clauses.get(rule, ""), clause_width, placeholder="…")
+        table.add_row(rule, kind, str(found[rule, kind]), money, escape(clause))
     return table
 
 
@@ -112,6 +116,7 @@ def _print_case(
             notices=client.notices(network=network, waybill=waybill),
             site_names={site: name for (of, site), name in names.items() if of == network},
             clauses_en=clauses,
+            bodies=1,
         )
     )
     console.print(f"[dim]any other: faultline explain {network}/<waybill>[/]\n")
