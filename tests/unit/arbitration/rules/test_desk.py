@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, datetime
+from typing import Any
 
 import pytest
 
@@ -13,7 +14,7 @@ from tests.unit.arbitration.rules.desk_events import Complained
 OPENED = at(5, "09:30")
 
 
-def complained(network: str = "zto", category: str = "other", **data: object) -> Complained:
+def complained(network: str = "zto", category: str = "other", **data: Any) -> Complained:
     waybill = Complained(network)
     waybill.way()
     waybill.complained(category, OPENED, **data)
@@ -106,7 +107,7 @@ def test_follow_up_with_satisfaction(follow_up: datetime, satisfied: bool | None
     waybill = complained()
     waybill.replied("resolved", at(5, "10:00"))
     waybill.handled(at(8, "16:00"))  # Monday 9 March: until Thursday 12 March
-    waybill.closed(follow_up, **({} if satisfied is None else {"satisfied": satisfied}))
+    waybill.closed(follow_up, satisfied=satisfied)
     assert bool(waybill.of("SD-05", at(12))) is alert
 
 

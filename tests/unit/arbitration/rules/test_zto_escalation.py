@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 import pytest
 
@@ -22,7 +23,7 @@ SITES = {
 FIXED = datetime(2026, 4, 4, tzinfo=LOCAL)
 
 
-def escalated(category: str = "delay", **data: object) -> Complained:
+def escalated(category: str = "delay", **data: Any) -> Complained:
     waybill = Complained()
     waybill.way()
     waybill.escalated(category, at(9), **({"against_site": "BJ02"} | data))

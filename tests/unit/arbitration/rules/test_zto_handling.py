@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 import pytest
 
@@ -15,7 +16,7 @@ LAST = at(10, "23:59:59")
 OVER = at(11, "00:00")
 
 
-def complained(category: str = "attitude", **data: object) -> Complained:
+def complained(category: str = "attitude", **data: Any) -> Complained:
     waybill = Complained()
     waybill.way()
     waybill.complained(category, OPENED, **data)
@@ -148,7 +149,7 @@ def test_reopened_at_once() -> None:
 )
 def test_closed_satisfied_at_intake(closed: datetime, satisfied: bool | None, judged: bool) -> None:
     waybill = complained()
-    waybill.closed(closed, **({} if satisfied is None else {"satisfied": satisfied}))
+    waybill.closed(closed, satisfied=satisfied)
     assert bool(waybill.of("ZT-09", OVER)) is judged
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from shared.events.outputs import Award
@@ -9,7 +11,7 @@ from tests.unit.arbitration.build import at
 from tests.unit.arbitration.rules.desk_events import Complained
 
 
-def damaged(worth_fen: int | None = 20000, **collected: object) -> Complained:
+def damaged(worth_fen: int | None = 20000, **collected: Any) -> Complained:
     """Outer damage noted at signing on day 3: the delivery link is liable."""
     waybill = Complained()
     waybill.collected("GZ01", at(1, "10:00"), destination_site="BJ02", **collected)
