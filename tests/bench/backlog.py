@@ -25,8 +25,8 @@ def waybill_of(number: int) -> str:
     return f"tiantian/56{number:010d}"
 
 
-def events_of(number: int, start: datetime) -> list[bytes]:
-    """The nine events of a clean parcel that was collected at `start`, delivered and signed in time."""
+def events_of(number: int, start: datetime, late_hours: int = 0) -> list[bytes]:
+    """The nine events of a clean parcel that was collected at `start`, delivered and signed `late_hours` late."""
     origin = _SITES[number % len(_SITES)]
     last = _SITES[(number * 7 + 11) % len(_SITES)]
     if last == origin:
@@ -55,11 +55,11 @@ def events_of(number: int, start: datetime) -> list[bytes]:
         ),
         (far_hub, "scan.departed", 31, f'"next_site":"{last}","vehicle":"W{number % 997:03d}"'),
         (last, "scan.arrived", 45, f'"previous_site":"{far_hub}","via":"piece"'),
-        (last, "scan.out_for_delivery", 46, f'"courier":"C{number % 89:02d}"'),
+        (last, "scan.out_for_delivery", 46 + late_hours, f'"courier":"C{number % 89:02d}"'),
         (
             last,
             "signature.recorded",
-            52,
+            52 + late_hours,
             '"signer":"addressee","signer_name":"-","outer_damage_noted":false,"inner_issue_noted":false,"struck_out":false',
         ),
     )

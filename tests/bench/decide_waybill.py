@@ -17,7 +17,11 @@ _START = datetime(2026, 3, 2, 2, 0, tzinfo=UTC)
 def clean_waybill(number: int) -> list[Event]:
     """Nine events of a parcel that nobody is at fault for."""
     subject = f"tiantian/{560000000000 + number}"
-    collected: dict[str, object] = {"scope": "inter_province", "destination_site": "BJ02", "destination_mark": "BJ02"}
+    collected: dict[str, object] = {
+        "scope": "inter_province",
+        "destination_site": "BJ02",
+        "destination_mark": "BJ02",
+    }
     steps: list[tuple[float, str, str, dict[str, object]]] = [
         (0, "GZ01", "scan.collected", collected),
         (9, "GZ01", "scan.departed", {"next_site": "HGZ1"}),

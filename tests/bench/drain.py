@@ -17,6 +17,7 @@ import asyncpg
 import psutil
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
+from faultline.stack import control
 from faultline.stack.layout import Layout
 from tests.bench.backlog import EVENTS_PER_WAYBILL, Shape, in_order, send
 
@@ -91,7 +92,7 @@ async def drain(layout: Layout, shape: Shape, events: int, count: int, logs: Pat
         with workers(layout, count, logs) as processes:
             await _moved(database, done - events)
             began = time.monotonic()
-            before = _cpu(processes)
+            before = _cpu(layout, processes)
             journalled_s = rss = 0.0
             while answered < target:
                 await asyncio.sleep(_POLL_S)
@@ -102,7 +103,9 @@ async def drain(layout: Layout, shape: Shape, events: int, count: int, logs: Pat
                 if time.monotonic() - began > _PATIENCE_S:
                     raise TimeoutError(f"{answered} of {target} verdicts after {_PATIENCE_S} s; see {logs}")
             seconds = time.monotonic() - began
-            used = {name: (after - before[name]) / events * 1e6 for name, after in _cpu(processes).items()}
+            used = {
+                name: (after - before[name]) / events * 1e6 for name, after in _cpu(layout, processes).items()
+            }
         return Drained(
             shape, count, events, seconds, journalled_s, used["worker"], used["database"], used["broker"], rss
         )
@@ -130,21 +133,20 @@ async def _position(database: asyncpg.Connection) -> int:
     return int(found)
 
 
-def _cpu(processes: list[psutil.Process]) -> dict[str, float]:
-    """CPU seconds used so far by the workers, the database and the broker."""
-    used = {"worker": 0.0, "database": 0.0, "broker": 0.0}
-    own = {process.pid for process in processes}
-    for process in psutil.process_iter(["pid", "name", "cpu_times"]):
-        times = process.info["cpu_times"]
-        if times is None:
-            continue
-        kind = (
-            "worker"
-            if process.info["pid"] in own
-            else {"postgres": "database", "java": "broker"}.get(process.info["name"])
-        )
-        if kind is not None:
-            used[kind] += times.user + times.system
-            if kind == "database":
-                used[kind] += times.children_user + times.children_system
+def _cpu(layout: Layout, processes: list[psutil.Process]) -> dict[str, float]:
+    """CPU seconds used so far by the workers, by the database with all its processes, and by the broker."""
+    status = control.status(layout.home)
+    used = {"worker": sum(_seconds(process) for process in processes)}
+    for part in ("database", "broker"):
+        server = psutil.Process(status[part]["pid"])
+        used[part] = _seconds(server) + sum(map(_seconds, server.children(recursive=True)))
     return used
+
+
+def _seconds(process: psutil.Process) -> float:
+    """CPU seconds of a process and of those of its children that have ended."""
+    try:
+        times = process.cpu_times()
+    except psutil.NoSuchProcess:
+        return 0.0
+    return float(times.user + times.system + times.children_user + times.children_system)

@@ -49,6 +49,6 @@ async def _read(layout: Layout, events: int, database: asyncpg.Connection | None
             if database is not None and records:
                 rows = [(record.key.decode(), record.value) for record in records]
                 await database.copy_records_to_table("bench_raw", records=rows, columns=("subject", "body"))
-        return count / (time.monotonic() - began)
+        return float(count / (time.monotonic() - began))
     finally:
         await consumer.stop()

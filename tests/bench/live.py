@@ -1,0 +1,163 @@
+"""The latency of a complaint under load: from its `POST` to verdict, posting and notice readable."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+from typing import Any
+
+import httpx
+
+from faultline.stack import control
+from faultline.stack.control import Request
+from faultline.stack.layout import Layout
+from faultline.stack.state import Home, Plan
+from tests.bench.backlog import EVENTS_PER_WAYBILL, events_of, in_order, send, waybill_of
+
+_TICK_S = 0.1
+_ASKED_PER_S = 10
+_POLL_S = 0.005
+_PATIENCE_S = 30
+
+
+@dataclass(frozen=True)
+class Lived:
+    """Latencies in milliseconds, by what was waited for."""
+
+    rate: int
+    sent: int
+    latencies_ms: dict[str, list[float]]
+
+    def __str__(self) -> str:
+        cells = [
+            f"{name} p50 {_quantile(values, 0.5):.0f} ms, p99 {_quantile(values, 0.99):.0f} ms ({len(values)})"
+            for name, values in self.latencies_ms.items()
+        ]
+        return f"live at {self.rate:,} events/s ({self.sent:,} sent): " + "; ".join(cells)
+
+
+def measure(home: Home, rate: int, seconds: int) -> Lived:
+    """Run the whole stack under `rate` events/s for `seconds`, and complain of late parcels meanwhile."""
+    started = control.up(home, Request(any_ports=True))
+    try:
+        headers = {"Authorization": f"Bearer {started.secrets.operator_key}"}
+        return asyncio.run(_live(Layout(home, Plan.load(home)), headers, rate, seconds))
+    finally:
+        control.down(home)
+
+
+async def _live(layout: Layout, headers: dict[str, str], rate: int, seconds: int) -> Lived:
+    count = _ASKED_PER_S * seconds
+    await _late_parcels(layout, rate, count)
+    async with httpx.AsyncClient(headers=headers, timeout=30) as http:
+        load = asyncio.create_task(_load(layout, rate, seconds))
+        asked = await _ask(layout, http, rate, count)
+        return Lived(rate, await load, asked)
+
+
+def _probe(rate: int, number: int) -> int:
+    """The waybill number of the `number`-th complaint."""
+    return 9_000_000_000 + rate * 1_000 + number
+
+
+async def _late_parcels(layout: Layout, rate: int, count: int) -> None:
+    """Parcels that were delivered a day late, and that nobody has complained of yet."""
+    start = _days_ago(8)
+    records = [
+        (
+            "parcel.signatures" if place == EVENTS_PER_WAYBILL - 1 else "parcel.scans",
+            waybill_of(n).encode(),
+            value,
+        )
+        for n in (_probe(rate, number) for number in range(count))
+        for place, value in enumerate(events_of(n, start, late_hours=24))
+    ]
+    await send(layout.bootstrap_servers, layout.settings.partitions, iter(records))
+
+
+async def _load(layout: Layout, rate: int, seconds: int) -> int:
+    """Publish a steady stream of ordinary parcels straight to the topics."""
+    start = _days_ago(6)
+    records: Iterator[Any] = in_order("wave", rate * 100_000, rate * seconds // 9 + 1_000, start)
+    per_tick = int(rate * _TICK_S)
+    began = time.monotonic()
+    sent = 0
+    while time.monotonic() - began < seconds:
+        sent += await send(layout.bootstrap_servers, layout.settings.partitions, islice(records, per_tick))
+        due_s = began + sent / rate
+        await asyncio.sleep(max(0.0, due_s - time.monotonic()))
+    return sent
+
+
+async def _ask(layout: Layout, http: httpx.AsyncClient, rate: int, count: int) -> dict[str, list[float]]:
+    """Complain of one late parcel after the other, and time what follows."""
+    waits: list[asyncio.Task[dict[str, float]]] = []
+    for number in range(count):
+        waits.append(asyncio.create_task(_complain(layout, http, _probe(rate, number))))
+        await asyncio.sleep(1 / _ASKED_PER_S)
+    times = await asyncio.gather(*waits)
+    return {name: [one[name] for one in times] for name in ("verdict", "posting", "notice")}
+
+
+async def _complain(layout: Layout, http: httpx.AsyncClient, number: int) -> dict[str, float]:
+    """Post a delay complaint; how long until its fine, the entry of it and the notice of it can be read."""
+    subject = waybill_of(number)
+    waybill = subject.partition("/")[2]
+    complaint = {
+        "specversion": "1.0",
+        "id": f"complaint-{number}",
+        "source": "/desks/bench",
+        "type": "complaint.opened",
+        "subject": subject,
+        "time": datetime.now(UTC).isoformat(),
+        "data": {"complaint_id": f"C{number}", "channel": "web", "category": "delay", "claimant": "sender"},
+    }
+    began = time.monotonic()
+    answer = await http.post(
+        f"{layout.service_url('intake')}/v1/events",
+        content=json.dumps(complaint),
+        headers={"Content-Type": "application/cloudevents+json"},
+    )
+    answer.raise_for_status()
+    wanted = {
+        "verdict": (f"{layout.service_url('arbitration')}/v1/cases/{subject}", _has_fine),
+        "posting": (f"{layout.service_url('penalties')}/v1/waybills/{subject}/entries", _has_items),
+        "notice": (
+            f"{layout.service_url('notify')}/v1/notices?network=tiantian&waybill={waybill}",
+            _has_items,
+        ),
+    }
+    found = await asyncio.gather(*(_until(http, url, there, began) for url, there in wanted.values()))
+    return dict(zip(wanted, found, strict=True))
+
+
+async def _until(http: httpx.AsyncClient, url: str, there: Callable[[Any], bool], began: float) -> float:
+    """Milliseconds since `began` until what `url` answers is `there`."""
+    while time.monotonic() - began < _PATIENCE_S:
+        answer = await http.get(url)
+        if answer.status_code == 200 and there(answer.json()):
+            return (time.monotonic() - began) * 1_000
+        await asyncio.sleep(_POLL_S)
+    raise TimeoutError(f"{url} shows nothing after {_PATIENCE_S} s")
+
+
+def _has_fine(case: Any) -> bool:
+    return bool(case["verdict"]) and any(f["rule"] == "TT-04" for f in case["verdict"]["findings"])
+
+
+def _has_items(page: Any) -> bool:
+    return bool(page["items"])
+
+
+def _days_ago(days: int) -> datetime:
+    return (datetime.now(UTC) - timedelta(days=days)).replace(hour=1, minute=0, second=0, microsecond=0)
+
+
+def _quantile(values: list[float], share: float) -> float:
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else float("nan")
