@@ -29,12 +29,13 @@ def returned_without_arrival_scan(parcel: Parcel) -> None:
     parcel.drop(f"back:{parcel.hubs[-1].code}")
 
 
-@scenario("TT-09", age_days=(16, 42), weight=4)
+@scenario("TT-09", age_days=(24, 42), weight=4)
 def return_not_carried_out(parcel: Parcel) -> None:
     """Origin asks for the parcel back; the delivery site sends it days too late."""
     refused = _refused(parcel)
     request = _request(parcel, parcel.origin.code, refused, hours=20)
-    _way_back(parcel, parcel.office_hour(request.time, 7))
+    # Long enough also across the holidays of a whole week.
+    _way_back(parcel, parcel.office_hour(request.time, 13))
 
 
 @scenario("TT-10", age_days=(10, 42), weight=3)
@@ -61,7 +62,7 @@ def return_fee_unpaid(parcel: Parcel) -> None:
     report(parcel, "loss", parcel.origin.code, parcel.office_hour(disposed.time, 2))
 
 
-@scenario("TT-13", age_days=(20, 42), weight=3)
+@scenario("TT-13", age_days=(26, 42), weight=3)
 def return_fee_taken(parcel: Parcel) -> None:
     """The fee is paid and the parcel comes back days too late."""
     request = _request(parcel, parcel.destination.code, _refused(parcel))
@@ -74,7 +75,7 @@ def return_fee_taken(parcel: Parcel) -> None:
         to_site=parcel.destination.code,
         fee_fen=asked.data["fee_fen"],
     )
-    _way_back(parcel, parcel.office_hour(paid.time, 8))
+    _way_back(parcel, parcel.office_hour(paid.time, 13))
 
 
 @scenario("TT-26", age_days=(14, 42), weight=3)
