@@ -16,7 +16,9 @@ T = TypeVar("T")
 _PATIENCE_S = 60.0
 
 
-def event(subject: str, source: str, event_type: str, at: datetime, event_id: str, /, **data: Any) -> dict[str, Any]:
+def event(
+    subject: str, source: str, event_type: str, at: datetime, event_id: str, /, **data: Any
+) -> dict[str, Any]:
     """An event that was recorded when it happened."""
     return {
         "specversion": "1.0",
@@ -43,7 +45,10 @@ def parcel(
 
     `unscanned`: the site whose arrival scan is missing. `signed`: whether it was delivered and signed on its due day.
     """
-    hop = lambda hours: start + timedelta(hours=hours)  # noqa: E731 - a name for an offset, used ten times below
+
+    def hop(hours: int) -> datetime:
+        return start + timedelta(hours=hours)
+
     events = [
         scan(
             subject,
