@@ -146,6 +146,9 @@ class Broker:
             "num.partitions": str(self._settings.partitions),
             "message.max.bytes": str(LARGEST_RECORD_BYTES),
             "replica.fetch.max.bytes": str(LARGEST_RECORD_BYTES),
+            # A broker that was killed is let in again only after its last session: 9 s by default.
+            "broker.session.timeout.ms": "4000",
+            "broker.heartbeat.interval.ms": "1000",
             "group.initial.rebalance.delay.ms": "0",
             "group.min.session.timeout.ms": "3000",
             # Thread and buffer counts for two cores.
