@@ -33,7 +33,7 @@ class Duties:
             or data.pickup_agreed_at
             or data.inspected is False
             or data.urgent
-            or data.premium_fen
+            or data.premium_fen is not None
         ):
             return WHEN_QUIET
         at = seconds(event.time)

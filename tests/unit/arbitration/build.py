@@ -118,12 +118,15 @@ class Waybill:
         given = {"ruling_id": "RUL1", "officer": "Officer Hu", "reason": "as heard"} | data
         return self.add("ruling.made", "/desks/arb1", moment, action=action, **given)
 
-    def way(self, *, until: str = "signed", hubs: Iterable[str] = ("HGZ1", "HBJ1")) -> Waybill:
+    def way(
+        self, *, until: str = "signed", hubs: Iterable[str] = ("HGZ1", "HBJ1"), **collected: Any
+    ) -> Waybill:
         """A clean way GZ01 → HGZ1 → HBJ1 → BJ02, up to a stage: collected, departed, hubs, arrived, out, signed."""
         stages = ("collected", "departed", "hubs", "arrived", "out", "signed")
         last = stages.index(until)
         first, second = hubs
-        self.collected("GZ01", at(1, "10:00"), destination_site="BJ02", destination_mark="BJ02")
+        agreed = {"destination_site": "BJ02", "destination_mark": "BJ02"} | collected
+        self.collected("GZ01", at(1, "10:00"), **agreed)
         if last >= 1:
             self.departed("GZ01", first, at(1, "19:00"))
         if last >= 2:

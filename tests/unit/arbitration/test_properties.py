@@ -20,7 +20,7 @@ from services.arbitration.domain import (
     merge,
 )
 from shared.events import Event, decode_members
-from tests.unit.arbitration.build import BOOKS, Waybill
+from tests.unit.arbitration.build import BOOKS, Waybill, at
 
 START = datetime(2026, 3, 1, 16, 0, tzinfo=UTC)
 NOW_MIN, NOW_MAX = START + timedelta(days=25), START + timedelta(days=60)
@@ -56,9 +56,15 @@ _SITE_EVENTS: dict[str, st.SearchStrategy[dict[str, Any]]] = {
         maybe_cod_fen=_fen,
         maybe_order_placed_at=_moment,
         maybe_label_version=st.sampled_from(("old", "new")),
+        maybe_premium_fen=st.integers(0, 4_000),
+        maybe_urgent=_bool,
     ),
     "scan.departed": _data(next_site=_site, maybe_bag=_id),
-    "scan.arrived": _data(maybe_via=st.sampled_from(("piece", "bag"))),
+    "scan.arrived": _data(
+        maybe_via=st.sampled_from(("piece", "bag")),
+        maybe_part=st.integers(1, 2),
+        maybe_parts=st.sampled_from((1, 2)),
+    ),
     "scan.out_for_delivery": _data(),
     "scan.problem": _data(reason=st.sampled_from(("unreachable", "refused", "missorted", "held"))),
     "scan.returned": _data(next_site=_site),
@@ -67,6 +73,10 @@ _SITE_EVENTS: dict[str, st.SearchStrategy[dict[str, Any]]] = {
         maybe_struck_out=_bool,
         maybe_outer_damage_noted=_bool,
         maybe_signed_at=_moment,
+        maybe_handler=st.just("Lu"),
+        maybe_id_checks=st.fixed_dictionaries(
+            {}, optional=dict.fromkeys(("consignee_original", "name_matches", "company", "sealed"), _bool)
+        ),
     ),
     "signature.voided": _data(
         signature_id=st.sampled_from([f"e{n}" for n in range(12)]), reason=st.just("x")
@@ -74,10 +84,23 @@ _SITE_EVENTS: dict[str, st.SearchStrategy[dict[str, Any]]] = {
     "report.filed": _data(
         report_id=_id,
         kind=st.sampled_from(
-            ("delay", "delay", "loss", "loss", "outer_damage", "inner_damage", "false_notice", "mistransit")
+            (
+                "delay",
+                "delay",
+                "loss",
+                "loss",
+                "outer_damage",
+                "inner_damage",
+                "false_notice",
+                "mistransit",
+                "mark_miswritten",
+                "foreign_packaging",
+            )
         ),
         maybe_against_site=_site,
         maybe_bag=_id,
+        maybe_label_moved=_bool,
+        maybe_one_face=_bool,
     ),
     "notice.posted": _data(
         notice_id=_id,
@@ -95,16 +118,25 @@ _SITE_EVENTS: dict[str, st.SearchStrategy[dict[str, Any]]] = {
     "return.fee_paid": _data(to_site=_site, fee_fen=_fen),
     "compensation.settled_privately": _data(),
     "cod.settled": _data(amount_fen=_fen),
+    "receipt.required": _data(maybe_transfers=st.integers(0, 3)),
+    "receipt.returned": _data(maybe_payment_delayed=_bool, maybe_person=st.just("Lu")),
+    "receipt.lost": _data(maybe_loss_fen=_fen),
+    "receipt.audited": _data(
+        maybe_abnormal=_bool, maybe_returnable=_bool, maybe_payment_delayed=_bool, maybe_loss_fen=_fen
+    ),
     "appeal.filed": _data(
         appeal_id=_id,
-        finding_id=st.sampled_from([f"{r}/{s}" for r in ("TT-01", "TT-04", "TT-07") for s in SITES]),
+        finding_id=st.sampled_from(
+            [f"{r}/{s}" for r in ("TT-01", "TT-04", "TT-07", "LR-01") for s in SITES]
+            + ["YD-01/GZ01/A1", "YD-03/HGZ1/A1"]
+        ),
     ),
 }
 _DESK_EVENTS: dict[str, st.SearchStrategy[dict[str, Any]]] = {
     "evidence.submitted": _data(
         evidence_id=_id,
         kind=st.sampled_from(
-            ("value_proof", "value_proof", "recipient_statement", "exemption", "contact_log")
+            ("value_proof", "value_proof", "recipient_statement", "exemption", "contact_log", "photo")
         ),
         maybe_site=_site,
         maybe_amount_fen=_fen,
@@ -119,7 +151,7 @@ _DESK_EVENTS: dict[str, st.SearchStrategy[dict[str, Any]]] = {
     "complaint.opened": _data(
         complaint_id=_id,
         channel=st.just("phone"),
-        category=st.sampled_from(("delay", "damage", "other")),
+        category=st.sampled_from(("delay", "damage", "loss", "misdelivery", "other")),
         claimant=st.just("sender"),
     ),
     "appeal.decided": _data(
@@ -133,8 +165,9 @@ _DESK_EVENTS: dict[str, st.SearchStrategy[dict[str, Any]]] = {
     "ruling.made": _data(
         ruling_id=_id,
         action=st.sampled_from(("add", "change", "remove")),
-        rule=st.sampled_from(("TT-05", "TT-04", "TT-07")),
+        rule=st.sampled_from(("TT-05", "TT-04", "TT-07", "LR-01", "YD-01")),
         site=_site,
+        maybe_finding_id=st.just("YD-01/GZ01/A1"),
         officer=st.just("Hu"),
         reason=st.just("heard"),
         maybe_amount_fen=_fen,
@@ -143,11 +176,17 @@ _DESK_EVENTS: dict[str, st.SearchStrategy[dict[str, Any]]] = {
 }
 
 
+_OFTEN = {
+    "tiantian": (*list(_SITE_EVENTS)[:7], *list(_SITE_EVENTS)[:7]),
+    "yunda": (*("scan.arrived", "report.filed", "evidence.submitted", "ruling.made") * 5, "scan.collected"),
+    "freight": (*("receipt.required", "receipt.returned", "scan.arrived") * 6, "complaint.opened"),
+}
+"""Network → the event types that its rules look at, to be drawn more often than others."""
+
+
 @st.composite
-def _members(draw: st.DrawFn) -> dict[str, Any]:
-    kind = draw(
-        st.sampled_from((*_SITE_EVENTS, *list(_SITE_EVENTS)[:7], *list(_SITE_EVENTS)[:7], *_DESK_EVENTS))
-    )
+def _members(draw: st.DrawFn, network: str) -> dict[str, Any]:
+    kind = draw(st.sampled_from((*_SITE_EVENTS, *_OFTEN[network], *_DESK_EVENTS)))
     moment = draw(_moment)
     recorded = draw(st.sampled_from((0, 0, 30, 300)))
     if kind in _DESK_EVENTS:
@@ -159,7 +198,7 @@ def _members(draw: st.DrawFn) -> dict[str, Any]:
         "id": draw(st.sampled_from([f"e{n}" for n in range(12)] + list(string.ascii_lowercase))),
         "source": source,
         "type": kind,
-        "subject": "tiantian/560000000001",
+        "subject": f"{network}/560000000001",
         "time": moment,
         "recordedtime": (datetime.fromisoformat(moment) + timedelta(minutes=recorded)).isoformat(),
         "data": data,
@@ -167,11 +206,32 @@ def _members(draw: st.DrawFn) -> dict[str, Any]:
 
 
 _ways = st.sampled_from((None, "departed", "hubs", "arrived", "out", "signed", "signed"))
-_streams = st.builds(
-    lambda way, others: [*(Waybill().way(until=way).events if way else []), *others],
-    _ways,
-    st.lists(_members().map(decode_members), max_size=16),
-)
+
+
+def _begun(network: str, way: str) -> list[Event]:
+    """A clean way, with what the network's rules are about."""
+    if network == "yunda":
+        waybill = Waybill(network).way(until=way, insured=True, declared_value_fen=90_000, premium_fen=2_699)
+        if way != "departed":
+            waybill.reported("HGZ1", "mark_miswritten", at(1, "22:00"), "A1", against_site="BJ02")
+    elif network == "freight":
+        waybill = Waybill(network).way(until=way, urgent=True)
+        waybill.add("receipt.required", "GZ01", at(1, "11:00"), site="GZ01")
+        waybill.complained("misdelivery", at(6), "A1")
+    else:
+        waybill = Waybill(network).way(until=way)
+    return waybill.events
+
+
+def _streams_of(network: str) -> st.SearchStrategy[list[Event]]:
+    return st.builds(
+        lambda way, others: [*(_begun(network, way) if way else []), *others],
+        _ways,
+        st.lists(_members(network).map(decode_members), max_size=16),
+    )
+
+
+_streams = st.sampled_from(sorted(_OFTEN)).flatmap(_streams_of)
 _now = st.datetimes(NOW_MIN.replace(tzinfo=None), NOW_MAX.replace(tzinfo=None)).map(
     lambda moment: moment.replace(tzinfo=UTC)
 )
@@ -205,7 +265,7 @@ _OVERRULING = ("ruling.made", "appeal.decided")
 
 def _decide(events: list[Event], now: datetime, facts: Facts) -> Decision:
     known, _ = distinct(events)
-    return decide(known, facts, BOOKS, now, "tiantian")
+    return decide(known, facts, BOOKS, now, events[0].network if events else "tiantian")
 
 
 def _said(decision: Decision) -> bytes:
@@ -242,7 +302,7 @@ def test_money_adds_up_and_ids_are_unique(events: list[Event], facts: Facts, now
         if finding.kind in ("fine", "compensation"):
             assert sum(award.amount_fen for award in finding.awards) == finding.amount_fen
         else:
-            assert finding.amount_fen == 0
+            assert finding.amount_fen == 0 or finding.ruling
         assert len({award.to for award in finding.awards}) == len(finding.awards)
         assert all(award.to != finding.site for award in finding.awards) or finding.ruling
         assert finding.reason.zh

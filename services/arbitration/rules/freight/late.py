@@ -104,7 +104,7 @@ def _haul(case: Case) -> Haul | None:
         return None
     told = [known for known in case.of(ReceiptRequired) if known.event.data.transfers is not None]
     if told:
-        last = max(told, key=lambda known: known.event.recordedtime or known.event.time)
+        last = _last_recorded(case, told)
         return Haul(origin, delivery, arrived, last.event.data.transfers or 0, transfers_told=True)
     between = {
         link.site for link in case.custody.links if link.leg == "forward" and link.role == "transit"
@@ -177,11 +177,16 @@ def _payment(case: Case, origin: str) -> Payment:
     said = [known for known in said if known.event.data.payment_delayed is not None]
     if not said:
         return Payment(None, None)
+    last = _last_recorded(case, said)
+    return Payment(last.event.data.payment_delayed, last)
+
+
+def _last_recorded(case: Case, said: Iterable[Known[Any]]) -> Known[Any]:
+    """Of several events the one recorded last, in the order of the walk where the records agree."""
     places = {id(known.event): place for place, known in enumerate(case.events)}
-    last = max(
+    return max(
         said, key=lambda known: (known.event.recordedtime or known.event.time, places[id(known.event)])
     )
-    return Payment(last.event.data.payment_delayed, last)
 
 
 def _how(haul: Haul, *, in_time: bool) -> tuple[str, str]:
