@@ -61,13 +61,8 @@ def decide(
     rules = rulebooks.of(network)
     case = Case(events, facts, rules, seconds(now))
     found = case.found
-    for rule in rules.always:
+    for rule in rules.asked(case.by_type):
         found += rule.decide(case, rule)
-    kinds = case.by_type.keys()
-    if not rules.triggers.isdisjoint(kinds):
-        for rule in rules.sometimes:
-            if not rule.needs.isdisjoint(kinds):
-                found += rule.decide(case, rule)
     for adjuster in rules.adjusters:
         found = adjuster(case, found)
     if len(found) > 1:

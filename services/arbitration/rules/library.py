@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from bisect import bisect_right
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import date
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Final
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 NATIONAL: Final = "national"
 _BEGINNING: Final = -1
+_KINDS_KEPT_MAX: Final = 4_096
 Overrides = Mapping[str, Mapping[str, int]]
 """Rule id → parameter → value: for a dry run or a replay under other terms."""
 
@@ -42,15 +43,24 @@ class NetworkRules:
         self.rules = tuple(rules)
         self.by_id = {rule.id: rule for rule in rules}
         self.general = general
-        self.always = tuple(rule for rule in rules if not rule.needs)
-        self.sometimes = tuple(rule for rule in rules if rule.needs)
-        self.triggers = frozenset(kind for rule in self.sometimes for kind in rule.needs)
+        self._asked: dict[frozenset[type], tuple[Rule, ...]] = {}
         self.adjusters: tuple[Adjuster, ...] = ()
         self.finishers: tuple[Finisher, ...] = ()
         self._own = own
         self._refs: dict[int, RulebookRef] = {}
         days = {day for rule in rules for terms in rule.blocks for day in (terms.from_day, terms.until_day)}
         self._changes = sorted(days - {FOREVER})
+
+    def asked(self, kinds: Iterable[type]) -> tuple[Rule, ...]:
+        """The rules to ask about a waybill with events of these classes: those without needs, then those whose needs are met."""
+        key = frozenset(kinds)
+        found = self._asked.get(key)
+        if found is None:
+            always = [rule for rule in self.rules if not rule.needs]
+            found = (*always, *(rule for rule in self.rules if rule.needs and not rule.needs.isdisjoint(key)))
+            if len(self._asked) < _KINDS_KEPT_MAX:
+                self._asked[key] = found
+        return found
 
     def ref(self, day: int) -> RulebookRef:
         """Which book judges on a local day, since when it says what it says, and the digest of all that is in force."""
