@@ -6,6 +6,7 @@ from pathlib import Path
 
 from alembic import command, context
 from alembic.config import Config
+from asyncpg.exceptions import DataError
 from sqlalchemy import Connection, MetaData, make_url, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
@@ -20,6 +21,8 @@ _IDLE_IN_TRANSACTION_TIMEOUT_MS = 15_000
 
 _AWAY_STATES = ("08", "53", "57")
 """Classes of SQLSTATE: connection failed, resources exhausted, operator intervention (a shutdown or recovery)."""
+_REFUSED_STATES = ("22", "23", "54")
+"""Classes of SQLSTATE: data that does not fit, a constraint, a limit of the database (a key too long for its index)."""
 
 
 def create_engine(settings: ServiceSettings) -> AsyncEngine:
@@ -30,6 +33,8 @@ def create_engine(settings: ServiceSettings) -> AsyncEngine:
         pool_size=settings.database_pool_size,
         max_overflow=0,
         pool_timeout=30,
+        # What was to be stored tells about people: it must not get into logs with an error.
+        hide_parameters=True,
         connect_args={
             "timeout": 10,
             "server_settings": {
@@ -49,6 +54,16 @@ def is_away(error: BaseException) -> bool:
         # Without a statement it was the connecting that failed, for whatever reason.
         return error.statement is None or error.connection_invalidated or state[:2] in _AWAY_STATES
     return isinstance(error, OSError | PoolTimeoutError)
+
+
+def is_refused(error: BaseException) -> bool:
+    """Whether the database refused what it was given, and would again: a value out of range, a key too long or taken."""
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    while cause is not None:
+        if isinstance(cause, DataError) or (getattr(cause, "sqlstate", None) or "")[:2] in _REFUSED_STATES:
+            return True
+        cause = cause.__cause__
+    return False
 
 
 async def migrate(engine: AsyncEngine, service: str) -> None:

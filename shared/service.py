@@ -16,7 +16,8 @@ from shared import log
 from shared.bus import dead_letter_api
 from shared.bus.outbox import OutboxRelay
 from shared.bus.producer import Producer
-from shared.bus.runner import TRANSIENT, ConsumerRunner
+from shared.bus.runner import ConsumerRunner
+from shared.bus.transient import TRANSIENT
 from shared.clock import Clock
 from shared.db import create_engine, is_away, migrate
 from shared.health import Check

@@ -16,6 +16,7 @@ from shared.events.outputs import VerdictData
 MASK = "•••"
 """What stands for a person's data where the reader may not see it."""
 _verdict = msgspec.json.Decoder(VerdictData)
+_members = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
 class CaseState(NamedTuple):
@@ -33,6 +34,26 @@ def shown_verdict(verdict: VerdictData) -> dict[str, Any]:
     for name in ("network", "waybill", "status", "origin"):
         del shown[name]
     return shown
+
+
+def issued_by(versions: Sequence[bytes], moment: datetime) -> tuple[int, dict[str, datetime]]:
+    """The last of the versions issued up to `moment` (0: none), and when its findings were first issued.
+
+    As the table of findings has it: what was revoked would be issued anew, at `moment`, should it come back.
+    """
+    version = 0
+    first: dict[str, datetime] = {}
+    revoked: set[str] = set()
+    for body in versions:
+        verdict = _verdict.decode(body)
+        version = verdict.version
+        for finding in verdict.findings:
+            if finding.finding_id not in first or (
+                finding.finding_id in revoked and finding.state != "revoked"
+            ):
+                first[finding.finding_id] = verdict.decided_at
+        revoked = {finding.finding_id for finding in verdict.findings if finding.state == "revoked"}
+    return version, {finding: moment if finding in revoked else at for finding, at in first.items()}
 
 
 def stored_verdict(body: bytes) -> dict[str, Any]:
@@ -81,14 +102,18 @@ def concerns(site: str, state: CaseState, verdict: dict[str, Any] | None) -> boo
     )
 
 
-def shown_event(event: Event, body: bytes | None, reader_site: str | None) -> dict[str, Any]:
-    """One event for a reader; what tells about a person is masked for a site that did not send it."""
-    shown: dict[str, Any] = msgspec.json.decode(body) if body is not None else msgspec.to_builtins(event)
-    shown["recordedtime"] = _moment(event.recordedtime)
-    if reader_site is not None and event.source_site != reader_site:
-        for name in personal_members(type(event)):
-            if shown["data"].get(name) is not None:
-                shown["data"][name] = MASK
+def shown_event(event: Event, body: bytes, reader_site: str | None) -> dict[str, Any]:
+    """One event for a reader, as it was received.
+
+    A site that did not send it sees only the members of the contract, since nobody knows what others hold, and of those
+    what tells about a person is masked.
+    """
+    if reader_site is None or event.source_site == reader_site:
+        return {**_members.decode(body), "recordedtime": _moment(event.recordedtime)}
+    shown: dict[str, Any] = msgspec.to_builtins(event)
+    for name in personal_members(type(event)):
+        if shown["data"].get(name) is not None:
+            shown["data"][name] = MASK
     return shown
 
 

@@ -9,10 +9,14 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Final
 
+import structlog
+
 from services.arbitration.domain import Facts, Rulebooks, decide, distinct
 from services.arbitration.rules.localtime import clock_of, day_of, moment_of, seconds
 from services.arbitration.watch import WHEN_QUIET, Wish
 from shared.events import ScanCollected, ScanOutForDelivery
+
+log = structlog.get_logger(__name__)
 
 _NO_FACTS: Final = Facts()
 _TERMS_KEPT_MAX: Final = 4_096
@@ -41,8 +45,13 @@ class Duties:
         if key not in self._after_collection:
             if len(self._after_collection) >= _TERMS_KEPT_MAX:
                 self._after_collection.clear()
-            known, _ = distinct([event])
-            decision = decide(known, _NO_FACTS, self._books, moment_of(at), key[0])
+            try:
+                known, _ = distinct([event])
+                decision = decide(known, _NO_FACTS, self._books, moment_of(at), key[0])
+            except Exception:
+                # The look meets the same defect and parks the waybill; taking events in must not stop for it.
+                log.exception("no term can be told", subject=event.subject)
+                return WHEN_QUIET
             self._after_collection[key] = decision.next_review_at
         return self._after_collection[key]
 

@@ -18,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from services.arbitration.domain import ExemptionFact, Facts, SiteFact
 from services.arbitration.store import facts as stored
 from services.arbitration.store.facts import Statement
-from shared.bus.runner import TRANSIENT
+from shared.bus.transient import TRANSIENT
 from shared.registries import Registries
 from shared.registry import Exemption, ExemptionEvent, SiteRecord
 
@@ -62,6 +62,11 @@ class FactBook:
                 except TRANSIENT as error:
                     log.warning("facts_wait", error=repr(error))
                     await asyncio.sleep(_RETRY_S)
+
+    def knows(self, subject: str, known_at: datetime) -> bool:
+        """Whether the statement made at this moment about an exemption of the waybill's network has been heard."""
+        said = self._exemptions.get(subject.partition("/")[0], {})
+        return any(known_at in moments for moments in said.values())
 
     def known_for(self, subject: str, at: datetime, first_issued: Mapping[str, datetime]) -> Facts:
         """The facts of the waybill's network as known at `at`; `first_issued` gives its findings' first issues."""

@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from services.arbitration.domain import Decision, Facts, Known, Rulebooks, decide, distinct, merge
+from services.arbitration.domain import Conflict, Decision, Facts, Known, Rulebooks, decide, distinct, merge
 from services.arbitration.store.cases import Head
 from services.arbitration.store.conflicts import ConflictingCopy
 from services.arbitration.stream import Stream
@@ -92,15 +92,11 @@ class Judging:
         network, _, waybill = subject.partition("/")
         known, conflicts = distinct(stream.events, stream.bodies)
         decision = judge_at(known, facts, self._rulebooks, now, network)
-        copies = [
-            _copy(subject, partition, stream, conflict.source, conflict.id, conflict.refused_digest)
-            for conflict in conflicts
-        ]
         before = Judgement(
             subject,
             partition,
             next_review_at=decision.next_review_at,
-            conflicts=copies,
+            conflicts=_copies(subject, partition, stream, conflicts) if conflicts else (),
             events=[item.event for item in known],
             exemptions=decision.exemptions,
         )
@@ -182,8 +178,17 @@ def _record(subject: str, version: int, now: datetime, body: bytes) -> bytes:
     return _encoder.encode(event)
 
 
-def _copy(
-    subject: str, partition: int, stream: Stream, source: str, event_id: str, digest: str
-) -> ConflictingCopy:
-    event_type = next(e.type for e in stream.events if e.source == source and e.id == event_id)
-    return ConflictingCopy(subject, partition, event_type, source, event_id, digest, stream.body_of(digest))
+def _copies(
+    subject: str, partition: int, stream: Stream, conflicts: Sequence[Conflict]
+) -> list[ConflictingCopy]:
+    """The copies that are not judged, as they came."""
+    copies = stream.copies_of({(conflict.source, conflict.id) for conflict in conflicts})
+    found = []
+    for conflict in conflicts:
+        event, body = copies[conflict.source, conflict.id, conflict.refused_digest]
+        found.append(
+            ConflictingCopy(
+                subject, partition, event.type, conflict.source, conflict.id, conflict.refused_digest, body
+            )
+        )
+    return found

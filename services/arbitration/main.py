@@ -53,7 +53,7 @@ def application(settings: ArbitrationSettings) -> FastAPI:
         prepare=[facts.load],
         beside=[facts.keep, *(partial(deciding.run, runner, lane) for lane in range(settings.lanes))],
     )
-    reader = CaseReader(service.engine, service.clock, facts, books, CODE_VERSION)
+    reader = CaseReader(service.engine, service.clock, facts, books, CODE_VERSION, settings.stream_events_max)
     return service.app(
         [
             cases.router(reader),

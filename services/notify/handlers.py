@@ -91,7 +91,7 @@ class VerdictHandler:
         except NotAVerdict as refusal:
             letters.append(DeadLetter(record, refusal.reason, str(refusal)))
             # All verdicts have one publisher: the waybill tells one bad record from a version that reads none.
-            self._fuse.bad((record.key or b"?").decode(errors="replace"))
+            self._fuse.bad((record.key or b"?").decode(errors="replace"), record)
             return None
         self._fuse.good()
         return record, verdict

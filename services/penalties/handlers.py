@@ -113,7 +113,7 @@ class VerdictHandler:
                 taken.append(Taken(record, read(record)))
             except Unfit as unfit:
                 # Every verdict has one source: what tells a bad deployment from one bad record is the waybill.
-                self._fuse.bad((record.key or b"?").decode(errors="replace"))
+                self._fuse.bad((record.key or b"?").decode(errors="replace"), record)
                 letters.append(DeadLetter(record, unfit.reason, unfit.detail, unfit.errors))
                 _logger.error(
                     "verdict_not_taken",

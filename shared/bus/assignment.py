@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from aiokafka import TopicPartition
@@ -44,6 +44,19 @@ class RunnerLimits:
     def heartbeat_ms(self) -> int:
         """A third of the session time-out, so that two heartbeats may be lost."""
         return self.session_timeout_ms // 3
+
+
+def whole_numbers(held: Collection[TopicPartition], topics: Sequence[str]) -> list[int]:
+    """The partition numbers of `held`, ascending. Raises StoppedConsumer where one is not held over all `topics`."""
+    numbers = sorted({tp.partition for tp in held})
+    incomplete = [n for n in numbers if any(TopicPartition(topic, n) not in held for topic in topics)]
+    if incomplete:
+        raise StoppedConsumer(
+            f"Partitions {incomplete} are not assigned over all of {', '.join(topics)}.",
+            cause="the topics differ in their number of partitions.",
+            remedy="create them with one partition count; it is fixed for ever.",
+        )
+    return numbers
 
 
 async def check_broker(

@@ -51,7 +51,7 @@ def router(engine: AsyncEngine, relay: OutboxRelay, clock: Clock) -> APIRouter:
 
     @routes.post("/v1/dead-letters/{letter_id}/replay", status_code=202)
     async def replay(letter_id: UUID, who: Annotated[Principal, Depends(require("admin"))]) -> dict[str, Any]:
-        """Publish the record once more on the topic it came from, bytes unchanged."""
+        """Publish the record once more on the topic it came from, bytes unchanged, where its key belongs."""
         async with engine.begin() as connection:
             found = await connection.execute(
                 update(dead_letters)
@@ -62,7 +62,8 @@ def router(engine: AsyncEngine, relay: OutboxRelay, clock: Clock) -> APIRouter:
             row = found.one_or_none()
             if row is None:
                 raise not_found(f"dead letter {letter_id}")
-            await enqueue(connection, row.topic, row.partition, [(row.key, row.value)])
+            partition = row.partition if row.key is None else None
+            await enqueue(connection, row.topic, partition, [(row.key, row.value)])
         relay.wake()
         return _shown(row)
 

@@ -103,6 +103,7 @@ class Fuse:
         self._sources_min = sources_min
         self._failures = 0
         self._sources: set[str] = set()
+        self._counted: dict[tuple[str, int], int] = {}
 
     def good(self) -> None:
         """A record was taken: whatever failed before was its sender's fault."""
@@ -110,8 +111,15 @@ class Fuse:
             self._failures = 0
             self._sources.clear()
 
-    def bad(self, source: str) -> None:
-        """A record was not taken. Raises StoppedConsumer when too many failed in a row, from several sources."""
+    def bad(self, source: str, record: Record) -> None:
+        """A record was not taken. Raises StoppedConsumer when too many failed in a row, from several sources.
+
+        A record counts once, however often its batch is rolled back and tried again.
+        """
+        place = (record.topic, record.partition)
+        if record.offset <= self._counted.get(place, -1):
+            return
+        self._counted[place] = record.offset
         self._failures += 1
         if len(self._sources) < self._sources_min:
             self._sources.add(source)

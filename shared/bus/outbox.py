@@ -17,8 +17,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from shared import metrics
 from shared.bus.producer import OutRecord, Producer
-from shared.bus.runner import TRANSIENT
 from shared.bus.tables import outbox
+from shared.bus.transient import TRANSIENT
 
 log = structlog.get_logger(__name__)
 

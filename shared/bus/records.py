@@ -1,9 +1,11 @@
-"""A record as it was read from a topic."""
+"""A record as it was read from a topic, and who takes such records."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Protocol
+
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 
 class Record(Protocol):
@@ -36,3 +38,20 @@ class Record(Protocol):
     @property
     def headers(self) -> Sequence[tuple[str, bytes]]:
         """Names and values beside the value."""
+
+
+class BatchHandler(Protocol):
+    """What a service does with records."""
+
+    async def handle(self, connection: AsyncConnection, records: Sequence[Record]) -> None:
+        """Store the effects of `records` in the transaction that also stores their offsets.
+
+        Records of one partition number come in their topics' order. May be called again with the same records after a
+        rollback. Bad records are given to `record_dead_letters`, never raised.
+        """
+
+    def committed(self, partitions: Sequence[int]) -> None:
+        """Called after each commit, to wake whatever waits for what was stored for these partition numbers."""
+
+    def assigned(self, partitions: Sequence[int]) -> None:
+        """Called when these partition numbers, and no others, have become ours; other workers may have written."""

@@ -11,47 +11,31 @@ import contextlib
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import Protocol
 
 import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
-from aiokafka.errors import IllegalStateError, KafkaError, NoOffsetForPartitionError, OffsetOutOfRangeError
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from aiokafka.errors import (
+    CommitFailedError,
+    IllegalStateError,
+    KafkaError,
+    NoOffsetForPartitionError,
+    OffsetOutOfRangeError,
+)
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from shared.bus import positions as stored
-from shared.bus.assignment import Assignment, RunnerLimits, check_broker, check_range
+from shared.bus.assignment import Assignment, RunnerLimits, check_broker, check_range, whole_numbers
 from shared.bus.connection import kafka_options
 from shared.bus.positions import Fenced
-from shared.bus.records import Record
+from shared.bus.records import BatchHandler, Record
+from shared.bus.transient import TRANSIENT
 from shared.errors import StoppedConsumer
 from shared.settings import ServiceSettings
 
 Fetched = dict[TopicPartition, list[Record]]
 
 log = structlog.get_logger(__name__)
-
-TRANSIENT = (KafkaError, DBAPIError, PoolTimeoutError, OSError, TimeoutError)
-"""What goes by itself: broker or database away. The work is tried again until it succeeds."""
-
-
-class BatchHandler(Protocol):
-    """What a service does with records."""
-
-    async def handle(self, connection: AsyncConnection, records: Sequence[Record]) -> None:
-        """Store the effects of `records` in the transaction that also stores their offsets.
-
-        Records of one partition number come in their topics' order. May be called again with the same records after a
-        rollback. Bad records are given to `record_dead_letters`, never raised.
-        """
-
-    def committed(self, partitions: Sequence[int]) -> None:
-        """Called after each commit, to wake whatever waits for what was stored for these partition numbers."""
-
-    def assigned(self, partitions: Sequence[int]) -> None:
-        """Called when these partition numbers, and no others, have become ours; other workers may have written."""
 
 
 class ConsumerRunner:
@@ -174,17 +158,11 @@ class ConsumerRunner:
         assert self._consumer is not None
         consumer = self._consumer
         await self._release()
+        # A broker that was wiped while we were connected to it knows no members: it assigns anew.
+        await check_broker(self._settings, self._engine, self._group, self._topics)
         held = set(consumer.assignment())
-        numbers = sorted({tp.partition for tp in held})
-        incomplete = [n for n in numbers if any(TopicPartition(t, n) not in held for t in self._topics)]
-        if incomplete:
-            raise StoppedConsumer(
-                f"Partitions {incomplete} are not assigned over all of {', '.join(self._topics)}.",
-                cause="the topics differ in their number of partitions.",
-                remedy="create them with one partition count; it is fixed for ever.",
-            )
+        numbers = whole_numbers(held, self._topics)
         first = await consumer.beginning_offsets(list(held)) if held else {}
-        last = await consumer.end_offsets(list(held)) if held else {}
         starts = {n: [first[TopicPartition(t, n)] for t in self._topics] for n in numbers}
         async with self._engine.begin() as connection:
             claimed = await stored.claim(
@@ -195,6 +173,8 @@ class ConsumerRunner:
             for n, (_, offsets) in claimed.items()
             for topic, offset in zip(self._topics, offsets, strict=True)
         }
+        # Asked only now: until the claim, whoever had the partition went on.
+        last = await consumer.end_offsets(list(held)) if held else {}
         check_range(self._group, positions, first, last)
         # A fetch of the last assignment that ended after the seek would take records along that nobody hands over.
         await self._no_fetch.wait()
@@ -235,11 +215,14 @@ class ConsumerRunner:
 
     @asynccontextmanager
     async def fenced(
-        self, partitions: Sequence[int]
+        self, partitions: Sequence[int], assignment: Assignment
     ) -> AsyncIterator[tuple[AsyncConnection, dict[int, list[int]]]]:
-        """A transaction that may write for `partitions`, and their stored positions; Fenced where they are lost."""
-        assignment = self._assignment
-        if assignment is None or assignment.ended.is_set():
+        """A transaction that may write for `partitions`, and their stored positions; Fenced where they are lost.
+
+        `assignment`: the one under which was read what is about to be written. Partitions that went and came back in
+        between are lost too: another worker may have written.
+        """
+        if assignment.ended.is_set():
             raise Fenced(partitions)
         assignment.writing += 1
         assignment.quiet.clear()
@@ -268,8 +251,8 @@ class ConsumerRunner:
                 self._fetches -= 1
                 if not self._fetches:
                     self._no_fetch.set()
-            if fetched and not assignment.ended.is_set():
-                await self._deliver(assignment, fetched)
+            if not assignment.ended.is_set() and (passed := await self._passed(tps, assignment)):
+                await self._deliver(assignment, fetched, passed)
 
     async def _fetch(self, tps: Sequence[TopicPartition], assignment: Assignment) -> Fetched:
         assert self._consumer is not None
@@ -290,12 +273,28 @@ class ConsumerRunner:
             return {}
         return fetched
 
-    async def _deliver(self, assignment: Assignment, fetched: Fetched) -> None:
+    async def _passed(
+        self, tps: Sequence[TopicPartition], assignment: Assignment
+    ) -> dict[TopicPartition, int]:
+        """The next offsets of those of `tps` that were read on, also where only a transaction's end mark was passed.
+
+        Such a mark is no record, but what stands before the end of the log waits for it to be passed.
+        """
+        assert self._consumer is not None
+        try:
+            ends = {tp: await self._consumer.position(tp) for tp in tps}
+        except IllegalStateError:
+            return {}  # the partitions were revoked while we asked
+        return {tp: end for tp, end in ends.items() if end > assignment.positions[tp]}
+
+    async def _deliver(
+        self, assignment: Assignment, fetched: Fetched, passed: Mapping[TopicPartition, int]
+    ) -> None:
         """Hand over what was fetched until it is stored; give it up only when the partitions are lost."""
         wait_ms = self._limits.retry_wait_ms
         while not assignment.ended.is_set():
             try:
-                await self._store(assignment, fetched)
+                await self._store(assignment, fetched, passed)
             except Fenced:
                 await self.lost(assignment)
                 return
@@ -309,20 +308,23 @@ class ConsumerRunner:
                 self.trouble = None
                 return
 
-    async def _store(self, assignment: Assignment, fetched: Fetched) -> None:
-        numbers = sorted({tp.partition for tp in fetched})
+    async def _store(
+        self, assignment: Assignment, fetched: Fetched, passed: Mapping[TopicPartition, int]
+    ) -> None:
+        numbers = sorted({tp.partition for tp in passed})
         column = {topic: i for i, topic in enumerate(self._topics)}
-        async with self.fenced(numbers) as (connection, positions):
+        async with self.fenced(numbers, assignment) as (connection, positions):
             fresh: list[Record] = []
-            for tp in sorted(fetched):
+            for tp in sorted(passed):
                 # An attempt whose commit was not answered may have succeeded: the stored position knows.
                 known = positions[tp.partition][column[tp.topic]]
-                group = fetched[tp]
-                fresh += group if group[0].offset >= known else [r for r in group if r.offset >= known]
-                positions[tp.partition][column[tp.topic]] = max(known, group[-1].offset + 1)
+                group = fetched.get(tp)
+                if group:
+                    fresh += group if group[0].offset >= known else [r for r in group if r.offset >= known]
+                positions[tp.partition][column[tp.topic]] = max(known, passed[tp])
             if fresh:
                 await self._handler.handle(connection, fresh)
-                await stored.advance(connection, self._group, positions)
+            await stored.advance(connection, self._group, positions)
         for number, offsets in positions.items():
             for topic, offset in zip(self._topics, offsets, strict=True):
                 assignment.positions[TopicPartition(topic, number)] = offset
@@ -334,14 +336,22 @@ class ConsumerRunner:
         That worker may itself have been too late. Where the group still counts this one as the owner, which only the
         broker can say, the partitions are claimed once more; otherwise the next rebalance brings an assignment.
         """
+        if assignment.ended.is_set():
+            return
         log.warning("partitions lost", group=self._group)
         assignment.ended.set()
         self._assigned.clear()
+        self.trouble = "the partitions went to another worker; waiting for the next assignment"
         if self._consumer is None:
             return
-        with contextlib.suppress(KafkaError, IllegalStateError):
+        try:
             await self._consumer.commit(dict(assignment.positions))
-            self._claim_wanted.set()
+        except (CommitFailedError, IllegalStateError):
+            return
+        except KafkaError as error:
+            # Claiming asks the broker too, and begins a new session where it does not answer.
+            log.warning("ownership unknown", group=self._group, error=str(error))
+        self._claim_wanted.set()
 
     # -- what others ask ----------------------------------------------------------------------------------------
 

@@ -13,7 +13,7 @@ from shared.events.catalogue import (
     personal_members,
     topic_of,
 )
-from shared.events.checks import AHEAD_MAX, FieldError, check_time
+from shared.events.checks import AHEAD_MAX, YEAR_MAX, YEAR_MIN, FieldError, check_time
 from shared.events.codec import (
     EVENT_BYTES_MAX,
     EventRefused,
@@ -135,6 +135,8 @@ __all__ = [
     "TOPIC_OF_CLASS",
     "TOPIC_SCANS",
     "TOPIC_SIGNATURES",
+    "YEAR_MAX",
+    "YEAR_MIN",
     "AppealDecided",
     "AppealDecidedData",
     "AppealFiled",

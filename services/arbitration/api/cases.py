@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Depends, Path, Query
+import msgspec
+from fastapi import APIRouter, Depends, Path, Query, Response
 from pydantic import AwareDatetime
 
 from services.arbitration.api.reader import CaseReader
@@ -13,9 +14,10 @@ from services.arbitration.casefile import concerns, document, shown_event, store
 from services.arbitration.store import reading
 from services.arbitration.store.cases import Head
 from services.arbitration.store.reading import CaseFilter
+from shared.events import YEAR_MAX, YEAR_MIN
 from shared.http.auth import Principal, forbidden, require
 from shared.http.paging import LIMIT_DEFAULT, Cursor, Limit, decode, page_of
-from shared.http.problems import not_found
+from shared.http.problems import invalid, not_found
 from shared.registry import NETWORK_PATTERN, SITE_PATTERN
 
 Network = Annotated[str, Path(pattern=NETWORK_PATTERN)]
@@ -33,6 +35,8 @@ def router(cases: CaseReader) -> APIRouter:
         network: Network, waybill: Waybill, who: Reader, as_of: AwareDatetime | None = None
     ) -> dict[str, Any]:
         """A waybill's custody and its newest verdict; with `as_of`, what was known and would be judged then."""
+        if as_of is not None and not YEAR_MIN <= as_of.year <= YEAR_MAX:
+            raise invalid(("/query/as_of", f"must lie in the years {YEAR_MIN} to {YEAR_MAX}"))
         opened = await cases.open(network, waybill, as_of)
         _allow(who, network, opened.state, opened.verdict)
         return document(opened.state, opened.verdict, pending=opened.pending)
@@ -53,20 +57,22 @@ def router(cases: CaseReader) -> APIRouter:
             items.insert(0, opened.verdict)
         return page_of(items[: limit + 1], limit, lambda item: (item["version"],))
 
-    @routes.get("/v1/cases/{network}/{waybill}/events")
+    @routes.get("/v1/cases/{network}/{waybill}/events", response_model=dict[str, Any])
     async def get_events(
         network: Network, waybill: Waybill, who: Reader, cursor: Cursor = None, limit: Limit = LIMIT_DEFAULT
-    ) -> dict[str, Any]:
-        """The waybill's distinct events in the order in which they happened."""
+    ) -> Response:
+        """The waybill's distinct events in the order in which they happened, with all that was sent of them."""
         opened = await cases.open(network, waybill, None)
         _allow(who, network, opened.state, opened.verdict)
         start = (decode(cursor, int) or (0,))[0]
         events = list(enumerate(opened.state.events))[start : start + limit + 1]
         items = [
-            shown_event(event, opened.bodies.get((event.source, event.id)), who.site) | {"position": position}
+            shown_event(event, opened.bodies[id(event)], who.site) | {"position": position}
             for position, event in events
         ]
-        return page_of(items, limit, lambda item: (item["position"] + 1,))
+        page = page_of(items, limit, lambda item: (item["position"] + 1,))
+        # Numbers of unknown members may be such as only their own digits can say.
+        return Response(msgspec.json.encode(page), media_type="application/json")
 
     @routes.get("/v1/cases")
     async def list_cases(

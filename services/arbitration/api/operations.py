@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.arbitration.api.cases import Network, Waybill
 from services.arbitration.handlers.deciding import Deciding
-from services.arbitration.store import journal, reading, reviews
+from services.arbitration.store import cases, journal, reading, reviews
 from shared.bus.partitioner import partition_of
 from shared.clock import Clock
 from shared.http.auth import Principal, require
@@ -45,9 +45,9 @@ def router(engine: AsyncEngine, clock: Clock, deciding: Deciding, partitions: in
         now = clock.now()
         async with engine.begin() as connection:
             driver = await journal.driver(connection)
-            if not await journal.read(driver, [subject]):
-                raise not_found(f"waybill {subject}")
-            row = (partition_of(subject.encode(), partitions), reviews.AT_ONCE, now, now, subject)
+            if not await cases.parked_among(driver, [subject]):
+                raise not_found(f"parked waybill {subject}")
+            row = (partition_of(subject.encode(), partitions), reviews.RETRY, now, now, subject)
             await reviews.insert(driver, [row])
         deciding.wake()
         return {"network": network, "waybill": waybill, "review_at": now}

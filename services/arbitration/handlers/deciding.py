@@ -9,12 +9,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 
 import structlog
 from asyncpg import Connection
-from asyncpg.exceptions import PostgresError
+from asyncpg.exceptions import InterfaceError, PostgresError
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from services.arbitration.facts import FactBook
@@ -29,8 +30,10 @@ from shared import metrics
 from shared.bus.assignment import Assignment
 from shared.bus.outbox import OutboxRelay, enqueue
 from shared.bus.positions import Fenced
-from shared.bus.runner import TRANSIENT, ConsumerRunner
+from shared.bus.runner import ConsumerRunner
+from shared.bus.transient import TRANSIENT
 from shared.clock import Clock
+from shared.db import is_refused
 
 log = structlog.get_logger(__name__)
 
@@ -78,13 +81,14 @@ class Deciding:
         """Decide for lane `lane` until cancelled; what fails because something is away is tried again."""
         wait_s = self._settings.review_poll_ms / 1000
         while True:
+            assignment = await runner.wait_assigned()
             try:
-                assignment = await runner.wait_assigned()
                 if not await self._round(runner, assignment, lane):
                     await self._rest(lane, wait_s)
             except Fenced:
-                await asyncio.sleep(wait_s)
-            except (*TRANSIENT, PostgresError) as error:
+                # Where nothing comes in, nobody else would notice it.
+                await runner.lost(assignment)
+            except TRANSIENT as error:
                 log.warning("decisions wait", error=f"{type(error).__name__}: {error}")
                 await asyncio.sleep(wait_s * 4)
 
@@ -108,7 +112,7 @@ class Deciding:
         later = self._clock.now()
         if runner.has_passed(await runner.high_watermarks(partitions)):
             cutoff = later
-        while not assignment.ended.is_set() and await self._some(runner, lane, partitions, cutoff):
+        while not assignment.ended.is_set() and await self._some(runner, assignment, lane, cutoff):
             pass
         return True
 
@@ -118,27 +122,60 @@ class Deciding:
         return due_at is not None and due_at <= cutoff
 
     async def _some(
-        self, runner: ConsumerRunner, lane: int, partitions: Sequence[int], cutoff: datetime
+        self, runner: ConsumerRunner, assignment: Assignment, lane: int, cutoff: datetime
     ) -> bool:
         """Decide up to `decide_waybills_max` waybills; False where no review was left."""
+        partitions = runner.lane_partitions(lane)
         async with self._engine.connect() as connection:
             driver = await journal.driver(connection)
             due = await reviews.due(driver, partitions, cutoff, self._settings.decide_waybills_max)
-            if not due:
-                return False
-            work = await self._read(driver, due, cutoff, lane)
-        await self._judge(work)
-        touched = sorted({review.partition for review in due})
-        async with runner.fenced(touched) as (writer, _):
-            await self._write(writer, work, due)
+        if not due:
+            return False
+        await self._decide(runner, assignment, lane, due, cutoff)
         self._relay.wake()
         return True
+
+    async def _decide(
+        self,
+        runner: ConsumerRunner,
+        assignment: Assignment,
+        lane: int,
+        due: Sequence[Review],
+        cutoff: datetime,
+    ) -> None:
+        """Decide what `due` asks for, in one transaction. What the database refuses is parked, alone."""
+        async with self._engine.connect() as connection:
+            work = await self._read(await journal.driver(connection), due, cutoff, lane)
+        await self._judge(work)
+        touched = sorted({review.partition for review in due})
+        try:
+            async with runner.fenced(touched, assignment) as (writer, _):
+                await self._write(writer, work, due)
+        except (DBAPIError, PostgresError, InterfaceError) as error:
+            subjects = list(work.wanted)
+            if not subjects or not is_refused(error):
+                raise
+            if len(subjects) == 1:
+                work.park(subjects[0], error)
+                async with runner.fenced(touched, assignment) as (writer, _):
+                    await self._write(writer, work, due)
+                return
+            first = set(subjects[: len(subjects) // 2])
+            log.error("batch is decided in halves", waybills=len(subjects), error=type(error).__name__)
+            for half in (True, False):
+                part = [review for review in due if (review.subject in first) is half]
+                await self._decide(runner, assignment, lane, part, cutoff)
 
     async def _read(self, driver: Connection, due: Sequence[Review], cutoff: datetime, lane: int) -> _Work:
         work = _Work(cutoff)
         for review in due:
             work.add(review)
+        for review in due:
+            if review.priority == reviews.FACTS and not self._facts.knows(review.subject, review.due_at):
+                # Another copy heard of the fact before us: it stands in the database, where the review stands.
+                await self._facts.load()
         subjects = list(work.wanted)
+        work.drop_parked(await cases.parked_among(driver, subjects))
         work.heads = await cases.heads(driver, subjects)
         work.drop_settled_terms(self._watch)
         subjects = list(work.wanted)
@@ -153,7 +190,7 @@ class Deciding:
             s for s, head in work.heads.items() if s in work.wanted and self._judging.has_findings(head)
         ]
         if with_findings:
-            work.first_issued = await cases.first_issued(driver, with_findings)
+            work.first_issued = await cases.first_issued(driver, with_findings, self._clock.now())
         return work
 
     async def _judge(self, work: _Work) -> None:
@@ -170,17 +207,17 @@ class Deciding:
         now = self._clock.now()
         head = work.heads.get(subject)
         try:
-            stream: Stream = read_stream(work.streams.get(subject, ()))
+            stream = read_stream(work.streams.get(subject, ()), self._settings.stream_events_max)
             if asked.priority == reviews.QUIET and (quiet_at := self._not_quiet_until(stream, asked, now)):
                 return Judgement(subject, asked.partition, postponed_to=quiet_at)
             facts = self._facts.known_for(subject, now, work.first_issued.get(subject, {}))
-            asked_for = asked.priority == reviews.AT_ONCE
+            asked_for = asked.priority in (reviews.RETRY, reviews.AT_ONCE)
             return self._judging.judge(
                 subject, asked.partition, stream, head, facts, now, asked_for=asked_for
             )
         except Exception as error:
+            # Whatever a rule raises is this waybill's trouble, and nobody else's.
             log.exception("waybill parked", subject=subject)
-            _parked.inc()
             return Judgement(subject, asked.partition, error=f"{type(error).__name__}: {error}")
 
     def _not_quiet_until(self, stream: Stream, asked: Review, now: datetime) -> datetime | None:
@@ -209,6 +246,7 @@ class Deciding:
         ]
         if failed:
             await cases.park(driver, failed)
+        await cases.release(driver, work.retried())
         await reviews.delete(driver, [review.address for review in due])
         await reviews.insert(driver, self._following(work))
         await self._publish(connection, issued)
@@ -220,6 +258,7 @@ class Deciding:
                 self._watch.looked_at(outcome.partition, outcome.subject, outcome.events)
         _decided.inc(len(outcomes))
         _issued.inc(len(issued))
+        _parked.inc(len(failed))
 
     def _following(self, work: _Work) -> list[ReviewRow]:
         """The reviews that come next: the next term, a postponed look, and what came in while we judged."""
@@ -266,6 +305,26 @@ class _Work:
             self.wanted[review.subject] = review
         if review.priority == reviews.TIMED:
             self.terms.add((review.subject, review.due_at))
+
+    def drop_parked(self, parked: Collection[str]) -> None:
+        """What is parked stays so, whatever comes in, until somebody asks to try it again."""
+        for subject in parked:
+            if self.wanted[subject].priority != reviews.RETRY:
+                del self.wanted[subject]
+
+    def park(self, subject: str, error: Exception) -> None:
+        """The verdict of the only waybill of this batch cannot be stored."""
+        asked = self.wanted[subject]
+        cause = error.orig if isinstance(error, DBAPIError) else error
+        self.outcomes = [Judgement(subject, asked.partition, error=f"{type(cause).__name__}: {cause}")]
+
+    def retried(self) -> list[str]:
+        """The parked waybills that could be decided now."""
+        return [
+            outcome.subject
+            for outcome in self.outcomes
+            if outcome.error is None and self.wanted[outcome.subject].priority == reviews.RETRY
+        ]
 
     def drop_settled_terms(self, watch: Watch) -> None:
         """A term that a newer verdict has overtaken needs no look: the verdict said when the next one is due.

@@ -17,7 +17,16 @@ from shared.bus.dead_letters import DeadLetter, Fuse, record_dead_letters, sourc
 from shared.bus.partitioner import partition_of
 from shared.bus.records import Record
 from shared.clock import Clock
-from shared.events import AHEAD_MAX, TOPIC_OF_CLASS, Event, EventRefused, FieldError, check_time, decode_many
+from shared.events import (
+    AHEAD_MAX,
+    TOPIC_OF_CLASS,
+    Event,
+    EventRefused,
+    FieldError,
+    ScanCollected,
+    check_time,
+    decode_many,
+)
 
 _DECODE_SLICE = 4_000
 """Events decoded before the event loop gets a turn: heartbeats share it."""
@@ -67,6 +76,10 @@ class Ingest:
         driver = await journal.driver(connection)
         await journal.append(driver, batch.journal_rows())
         await reviews.insert(driver, batch.review_rows())
+        if batch.collected:
+            # These asked for no more than their first term, as if nothing had come before them. A case may have been
+            # forgotten, as after a restart.
+            await reviews.insert_of_cases(driver, batch.collected, now)
         _journalled.inc(len(records) - len(batch.letters))
 
     def in_flight(self, partitions: Iterable[int]) -> bool:
@@ -98,7 +111,7 @@ class Ingest:
         bad = {id(letter.record) for letter in batch.letters}
         for record in records:
             if id(record) in bad:
-                self._fuse.bad(source_of(record))
+                self._fuse.bad(source_of(record), record)
             else:
                 self._fuse.good()
 
@@ -118,6 +131,8 @@ class _Batch:
         self._stamped: dict[str, bytes] = {}
         self._unstamped: list[tuple[str, datetime, bytes]] = []
         self._wishes: dict[str, tuple[int, Wish]] = {}
+        self.collected: list[str] = []
+        """Waybills that were collected and of which nothing else is remembered."""
 
     def take(self, records: Sequence[Record]) -> None:
         """Sort records into journal rows, wishes and dead letters."""
@@ -147,6 +162,8 @@ class _Batch:
             else:
                 before = stamped.get(subject)
                 stamped[subject] = value if before is None else b"%b,%b" % (before, value)
+            if place is None and event.__class__ is ScanCollected:
+                self.collected.append(subject)
             wish = see(event, place, places)  # type: ignore[arg-type]
             if wish is not None:
                 self._wish(subject, record.partition, wish)

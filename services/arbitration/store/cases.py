@@ -80,10 +80,18 @@ async def update(connection: Connection, changed: Sequence[Head]) -> None:
         await connection.execute(_UPDATE, *zip(*changed, strict=True))
 
 
-async def first_issued(connection: Connection, subjects: Sequence[str]) -> dict[str, dict[str, datetime]]:
-    """When each finding of these waybills was first issued: `{subject: {finding_id: moment}}`."""
+async def first_issued(
+    connection: Connection, subjects: Sequence[str], now: datetime
+) -> dict[str, dict[str, datetime]]:
+    """When each finding of these waybills was first issued: `{subject: {finding_id: moment}}`.
+
+    A finding that is revoked would be issued anew `now`, should it come back.
+    """
     rows = await connection.fetch(
-        "SELECT subject, finding_id, first_issued_at FROM findings WHERE subject = ANY($1::text[])", subjects
+        "SELECT subject, finding_id, CASE WHEN state = 'revoked' THEN $2 ELSE first_issued_at END"
+        " FROM findings WHERE subject = ANY($1::text[])",
+        subjects,
+        now,
     )
     found: dict[str, dict[str, datetime]] = {}
     for subject, finding_id, moment in rows:
@@ -92,14 +100,20 @@ async def first_issued(connection: Connection, subjects: Sequence[str]) -> dict[
 
 
 async def keep_findings(connection: Connection, findings: Sequence[tuple[str, datetime, Finding]]) -> None:
-    """Keep `(subject, decided_at, finding)` for lists and appeals; the moment of first issue never changes."""
+    """Keep `(subject, decided_at, finding)` for lists and appeals.
+
+    The moment of first issue stays while the finding stands; one that was revoked and comes back is issued anew, and
+    so is told anew, with a new term to appeal.
+    """
     if not findings:
         return
     await connection.execute(
         "INSERT INTO findings (subject, finding_id, rule, site, state, kind, amount_fen, first_issued_at)"
         " SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::bigint[],"
         " $8::timestamptz[]) ON CONFLICT (subject, finding_id) DO UPDATE SET site = excluded.site,"
-        " state = excluded.state, kind = excluded.kind, amount_fen = excluded.amount_fen",
+        " state = excluded.state, kind = excluded.kind, amount_fen = excluded.amount_fen, first_issued_at ="
+        " CASE WHEN findings.state = 'revoked' AND excluded.state <> 'revoked' THEN excluded.first_issued_at"
+        " ELSE findings.first_issued_at END",
         [subject for subject, _, _ in findings],
         [f.finding_id for _, _, f in findings],
         [f.rule for _, _, f in findings],
@@ -128,6 +142,13 @@ async def park(connection: Connection, parked: Sequence[tuple[str, int, datetime
     )
 
 
+async def parked_among(connection: Connection, subjects: Sequence[str]) -> set[str]:
+    """Those of `subjects` that are set aside."""
+    rows = await connection.fetch("SELECT subject FROM parked WHERE subject = ANY($1::text[])", subjects)
+    return {row[0] for row in rows}
+
+
 async def release(connection: Connection, subjects: Sequence[str]) -> None:
     """These waybills could be decided: they are no longer parked."""
-    await connection.execute("DELETE FROM parked WHERE subject = ANY($1::text[])", subjects)
+    if subjects:
+        await connection.execute("DELETE FROM parked WHERE subject = ANY($1::text[])", subjects)

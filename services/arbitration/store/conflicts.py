@@ -31,27 +31,34 @@ class ConflictingCopy(NamedTuple):
 
 async def record(connection: AsyncConnection, found: Iterable[ConflictingCopy], at: datetime) -> None:
     """Keep and publish copies as dead letters, once each however often their stream is read."""
-    for conflict in found:
-        topic = topic_of(conflict.type)
-        row: dict[str, Any] = {
-            "id": stable_id("id-conflict", conflict.subject, conflict.source, conflict.id, conflict.digest),
-            "topic": topic,
-            "partition": conflict.partition,
-            "offset": -1,
-            "key": conflict.subject.encode(),
-            "value": conflict.value,
-            "reason": REASON,
-            "detail": f"event {conflict.id} of {conflict.source} was recorded before with other content; the first counts",
-            "errors": [{"pointer": "/id", "message": "is taken by an event with other content"}],
-            "at": at,
-        }
-        kept = await connection.execute(
-            insert(dead_letters).values(row).on_conflict_do_nothing().returning(dead_letters.c.id)
-        )
-        if kept.one_or_none() is not None:
-            headers = [("faultline-topic", topic.encode()), ("faultline-reason", REASON.encode())]
-            headers += [
+    rows = {conflict: _row(conflict, at) for conflict in found}
+    if not rows:
+        return
+    kept = await connection.execute(
+        insert(dead_letters).on_conflict_do_nothing().returning(dead_letters.c.id), list(rows.values())
+    )
+    fresh = set(kept.scalars())
+    for conflict, row in rows.items():
+        if row["id"] in fresh:
+            headers = [
+                ("faultline-topic", row["topic"].encode()),
+                ("faultline-reason", REASON.encode()),
                 ("faultline-detail", row["detail"].encode()),
                 ("faultline-at", at.isoformat().encode()),
             ]
-            await enqueue(connection, f"{topic}.dlq", None, [(row["key"], conflict.value)], headers)
+            await enqueue(connection, f"{row['topic']}.dlq", None, [(row["key"], conflict.value)], headers)
+
+
+def _row(conflict: ConflictingCopy, at: datetime) -> dict[str, Any]:
+    return {
+        "id": stable_id("id-conflict", conflict.subject, conflict.source, conflict.id, conflict.digest),
+        "topic": topic_of(conflict.type),
+        "partition": conflict.partition,
+        "offset": -1,
+        "key": conflict.subject.encode(),
+        "value": conflict.value,
+        "reason": REASON,
+        "detail": f"event {conflict.id} of {conflict.source} was recorded before with other content; the first counts",
+        "errors": [{"pointer": "/id", "message": "is taken by an event with other content"}],
+        "at": at,
+    }

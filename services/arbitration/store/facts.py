@@ -58,7 +58,7 @@ async def _review_concerned(connection: AsyncConnection, statement: Statement) -
             " OR EXISTS (SELECT FROM exempted AS e WHERE e.subject = c.subject AND e.exemption_id = :id))"
         ),
         {
-            "priority": reviews.AT_ONCE,
+            "priority": reviews.FACTS,
             "at": statement.known_at,
             "first": f"{statement.network}/",
             "last": f"{statement.network}0",

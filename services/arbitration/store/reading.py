@@ -35,15 +35,15 @@ class CaseFilter:
     decided_to: datetime | None = None
 
 
-async def read_file(engine: AsyncEngine, subject: str) -> File:
-    """Journal, newest version and first issues of `subject`, read in one snapshot."""
+async def read_file(engine: AsyncEngine, subject: str, now: datetime) -> File:
+    """Journal, newest version and first issues of `subject`, as of `now`, read in one snapshot."""
     async with engine.connect() as connection:
         await connection.execution_options(isolation_level="REPEATABLE READ")
         await connection.execute(text("SELECT 1"))
         driver = await journal.driver(connection)
         pieces = (await journal.read(driver, [subject])).get(subject, [])
         head = (await cases.heads(driver, [subject])).get(subject)
-        issued = (await cases.first_issued(driver, [subject])).get(subject, {})
+        issued = (await cases.first_issued(driver, [subject], now)).get(subject, {})
     return File(pieces, head, issued)
 
 
@@ -58,14 +58,16 @@ async def superseded(engine: AsyncEngine, subject: str, before: int | None, limi
         return [row.verdict for row in rows]
 
 
-async def version_at(engine: AsyncEngine, subject: str, moment: datetime) -> int:
-    """The version that stood at `moment`; 0 where none was issued yet."""
+async def versions_until(engine: AsyncEngine, subject: str, moment: datetime) -> list[bytes]:
+    """The versions issued up to `moment` as JSON, oldest first."""
     query = text(
-        "SELECT coalesce(max(version), 0) FROM (SELECT version, decided_at FROM cases WHERE subject = :subject"
-        " UNION ALL SELECT version, decided_at FROM superseded WHERE subject = :subject) AS v WHERE decided_at <= :at"
+        "SELECT verdict FROM (SELECT version, decided_at, verdict FROM cases WHERE subject = :subject"
+        " UNION ALL SELECT version, decided_at, verdict FROM superseded WHERE subject = :subject) AS v"
+        " WHERE decided_at <= :at ORDER BY version"
     )
     async with engine.connect() as connection:
-        return int((await connection.execute(query, {"subject": subject, "at": moment})).scalar_one())
+        rows = await connection.execute(query, {"subject": subject, "at": moment})
+        return [row.verdict for row in rows]
 
 
 async def list_cases(engine: AsyncEngine, asked: CaseFilter, after: str | None, limit: int) -> Sequence[Head]:

@@ -12,16 +12,21 @@ from typing import Final, NamedTuple
 
 from asyncpg import Connection
 
-AT_ONCE: Final = 0
-"""Complaints, reports, what asks for a decision, events on a waybill that has a case, retries."""
-QUIET: Final = 1
+RETRY: Final = 0
+"""A person asked to try a parked waybill again."""
+AT_ONCE: Final = 1
+"""Complaints, reports, what asks for a decision, events on a waybill that has a case."""
+FACTS: Final = 2
+"""An exemption that concerns the case became known, at the moment `due_at`, or was withdrawn."""
+QUIET: Final = 3
 """Ex officio, once the waybill has been quiet for the `settle` time."""
-TIMED: Final = 2
+TIMED: Final = 4
 """A term ends."""
 
 ReviewRow = tuple[int, int, datetime, datetime, str]
 """`(partition, priority, due_at, since, subject)`."""
 _COLUMNS = ("partition", "priority", "due_at", "since", "subject")
+_PRIORITIES = f"(VALUES {', '.join(f'({n})' for n in (RETRY, AT_ONCE, FACTS, QUIET, TIMED))}) AS p(priority)"
 
 
 class Review(NamedTuple):
@@ -41,11 +46,22 @@ async def insert(connection: Connection, rows: Sequence[ReviewRow]) -> None:
         await connection.copy_records_to_table("reviews", records=rows, columns=_COLUMNS)
 
 
+async def insert_of_cases(connection: Connection, subjects: Sequence[str], now: datetime) -> None:
+    """Have those of `subjects` that have a verdict looked at now."""
+    await connection.execute(
+        "INSERT INTO reviews (partition, priority, due_at, since, subject)"
+        " SELECT partition, $2, $3, $3, subject FROM cases WHERE subject = ANY($1::text[])",
+        subjects,
+        AT_ONCE,
+        now,
+    )
+
+
 async def due(connection: Connection, partitions: Sequence[int], until: datetime, limit: int) -> list[Review]:
-    """Up to `limit` reviews due by `until`: complaints first, then the earliest."""
+    """Up to `limit` reviews due by `until`: by priority, complaints before terms, then the earliest."""
     rows = await connection.fetch(
         "SELECT r.ctid::text, r.partition, p.priority, r.due_at, r.since, r.subject"
-        " FROM unnest($1::smallint[]) AS n(partition) CROSS JOIN (VALUES (0), (1), (2)) AS p(priority)"
+        f" FROM unnest($1::smallint[]) AS n(partition) CROSS JOIN {_PRIORITIES}"
         " CROSS JOIN LATERAL (SELECT ctid, * FROM reviews WHERE partition = n.partition AND priority = p.priority"
         " AND due_at <= $2 ORDER BY due_at LIMIT $3) AS r"
         " ORDER BY p.priority, r.due_at LIMIT $3",
@@ -65,7 +81,7 @@ async def next_due_at(connection: Connection, partitions: Sequence[int]) -> date
     """When the next review of these partitions falls due."""
     found: datetime | None = await connection.fetchval(
         "SELECT min(r.due_at) FROM unnest($1::smallint[]) AS n(partition)"
-        " CROSS JOIN (VALUES (0), (1), (2)) AS p(priority)"
+        f" CROSS JOIN {_PRIORITIES}"
         " CROSS JOIN LATERAL (SELECT due_at FROM reviews WHERE partition = n.partition"
         " AND priority = p.priority ORDER BY due_at LIMIT 1) AS r",
         partitions,
