@@ -74,6 +74,14 @@ def test_an_entry_of_the_next_morning_leaves_the_attempt_where_it_was() -> None:
     assert waybill.of("ZT-01", at(7)) == []
 
 
+@pytest.mark.parametrize(("contacted", "fined"), [(at(3, "17:00"), False), (at(3, "17:00:01"), True)])
+def test_a_call_after_the_complaint_is_none_of_the_attempt(contacted: datetime, fined: bool) -> None:
+    waybill = signed(photo=PHOTO)
+    waybill.complained("signed_not_received", at(3, "17:00"))
+    waybill.evidence("contact_log", at(6), site="BJ02", contacted_at=contacted)
+    assert bool(waybill.of("ZT-01", at(7))) is fined
+
+
 def test_first_complaint_of_the_category_only() -> None:
     waybill = signed()
     waybill.complained("signed_not_received", at(6), "C2")
@@ -232,6 +240,14 @@ def test_a_loss_stays_established_though_the_parcel_turns_up_later() -> None:
     waybill.arrived("BJ02", at(7))
     waybill.signed("BJ02", at(7))
     assert waybill.only("ZT-03", at(7)).finding_id == "ZT-03/HBJ1/C2"
+
+
+def test_a_loss_after_a_normal_signature_is_none() -> None:
+    waybill = signed()
+    waybill.evidence("value_proof", at(4), "EV", amount_fen=20000)
+    waybill.complained("loss", at(5), "C1")
+    waybill.complained("untimely_compensation", at(6), "C2")
+    assert waybill.of("ZT-03", at(6)) == []
 
 
 def test_a_loss_that_had_turned_up_before_the_complaint_is_none() -> None:

@@ -160,6 +160,20 @@ def test_a_site_had_acted_before_it_was_closed() -> None:
     assert fault(waybill.only("ZT-09", OVER)) == ("not_registered", 2000)
 
 
+def test_registered_one_second_late() -> None:
+    waybill = complained()
+    waybill.handled(at(6))
+    waybill.replied("resolved", OVER)
+    assert fault(waybill.only("ZT-09", OVER)) == ("not_registered", 2000)
+
+
+def test_a_customer_who_comes_back_was_not_satisfied_at_intake() -> None:
+    waybill = complained()
+    waybill.closed(at(5, "09:40"), satisfied=True)
+    waybill.reopened(at(6))
+    assert fault(waybill.only("ZT-09", at(6))) == ("reopened", 50000)
+
+
 def test_each_complaint_is_judged_for_itself_on_its_own_site() -> None:
     waybill = complained()
     waybill.complained("other", at(6), "C2", against_site="GZ01")
