@@ -12,7 +12,7 @@ from services.arbitration.domain.afterwards import Standing, after_rules
 from services.arbitration.rules.case import Case
 from services.arbitration.rules.custody import Custody, chain_document
 from services.arbitration.rules.facts import Facts
-from services.arbitration.rules.library import Rulebooks
+from services.arbitration.rules.library import NetworkRules, Rulebooks
 from services.arbitration.rules.localtime import moment_of, seconds
 from services.arbitration.rules.stream import Known
 from shared.events import (
@@ -63,11 +63,7 @@ def decide(
     found = case.found
     for rule in rules.asked(case.by_type):
         found += rule.decide(case, rule)
-    for adjuster in rules.adjusters:
-        found = adjuster(case, found)
-    if len(found) > 1:
-        found = sorted(found, key=lambda finding: (rules.by_id[finding.rule].order, finding.finding_id))
-    standing = after_rules(case, found)
+    found, standing = _settled(case, rules, found)
     added = [finding for finisher in rules.finishers for finding in finisher(case, standing.findings())]
     if added:
         standing = after_rules(case, [*found, *added])
@@ -82,6 +78,28 @@ def decide(
         origin=case.custody.origin_site,
         exemptions=sorted(case.exemptions),
     )
+
+
+def _settled(case: Case, rules: NetworkRules, judged: list[Finding]) -> tuple[list[Finding], Standing]:
+    """The findings of the rules with their money divided, in the register's order, and how they stand after decisions."""
+    found = _adjusted(case, rules, judged)
+    if len(found) > 1:
+        found = sorted(found, key=lambda finding: (rules.by_id[finding.rule].order, finding.finding_id))
+    standing = after_rules(case, found)
+    if standing.overturned:
+        # What an officer took away competes with nothing: the money is divided among what is left.
+        left = [finding for finding in judged if finding.finding_id not in standing.overturned]
+        divided = {finding.finding_id: finding for finding in _adjusted(case, rules, left)}
+        found = [divided.get(finding.finding_id, finding) for finding in found]
+        standing = after_rules(case, found)
+    return found, standing
+
+
+def _adjusted(case: Case, rules: NetworkRules, findings: list[Finding]) -> list[Finding]:
+    """The findings after the adjusters of their rulebooks, in turn."""
+    for adjuster in rules.adjusters:
+        findings = adjuster(case, findings)
+    return findings
 
 
 def _status(case: Case, findings: list[Finding]) -> Status:

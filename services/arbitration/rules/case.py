@@ -100,11 +100,6 @@ class Case:
             self.next_review = at
         return False
 
-    def found_on(self, rules: Iterable[str], site: str | None) -> bool:
-        """Whether one of these rules has already found something on a site."""
-        wanted = set(rules)
-        return any(finding.rule in wanted and finding.site == site for finding in self.found)
-
     def finding(
         self,
         rule: Rule,

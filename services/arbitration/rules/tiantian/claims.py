@@ -35,6 +35,8 @@ _KINDS: dict[str, tuple[str, str]] = {
     "foreign_packaging": ("非本网络包装", "foreign packaging"),
     "other": ("其他", "another matter"),
 }
+LOST_AT = "lost_at"
+"""Under this name the case keeps what handed custody to the link that answers for a loss."""
 
 
 class Claim(NamedTuple):
@@ -66,6 +68,8 @@ def tt_07(case: Case, rule: Rule) -> Iterable[Finding]:
         # What turned up after a private settlement changes nobody's liability: the chain of the report's time counts.
         custody = case.custody_until(reported[0].filed.at)
     blame = loss(case, custody)
+    if blame is not None:
+        case.memo[LOST_AT] = blame.link.first
     return [] if blame is None else list(_by_site(case, rule, [Claim(blame, reported)], struck_out=False))
 
 

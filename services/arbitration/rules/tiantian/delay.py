@@ -10,6 +10,7 @@ from services.arbitration.rules.custody import Link
 from services.arbitration.rules.localtime import clock_of, day_number, say_day, start_of
 from services.arbitration.rules.rulebook import Rule, Terms
 from services.arbitration.rules.stream import Known
+from services.arbitration.rules.tiantian.claims import LOST_AT
 from services.arbitration.rules.tiantian.due import delivery_due
 from services.arbitration.rules.tiantian.reports import accepted, awards_to
 from shared.events import ComplaintOpened, EvidenceSubmitted, SignatureRecorded
@@ -22,7 +23,6 @@ _STAGES: dict[Stage, tuple[str, str]] = {
     "linehaul": ("干线运输", "line-haul"),
     "delivery": ("派送", "delivery"),
 }
-_LOSS = ("TT-07",)
 
 
 class Late(NamedTuple):
@@ -55,15 +55,16 @@ def tt_04(case: Case, rule: Rule) -> Iterable[Finding]:
     terms = rule.at(trigger.day)
     reporter = reports[0].site if reports else None
     stages: dict[str, list[Late]] = {}
+    lost = case.memo.get(LOST_AT)
     for late in _stages(case, terms):
-        stages.setdefault(late.link.site, []).append(late)
-    found = []
-    for site, stages_of_site in stages.items():
-        if not case.found_on(_LOSS, site):
-            finding = _finding(case, rule, terms, site, stages_of_site, reporter, trigger)
-            if finding is not None:
-                found.append(finding)
-    return found
+        # A loss replaces the delay of its own link, not that of another stay of the same site.
+        if late.link.first is not lost:
+            stages.setdefault(late.link.site, []).append(late)
+    findings = (
+        _finding(case, rule, terms, site, stages_of_site, reporter, trigger)
+        for site, stages_of_site in stages.items()
+    )
+    return [finding for finding in findings if finding is not None]
 
 
 def _finding(
@@ -234,12 +235,14 @@ def _delivery_day(
 ) -> tuple[int | None, tuple[Known[Any] | None, ...]]:
     """The day of delivery and what shows it; None while it is not fixed."""
     out = link.out[0] if link.out else None
+    entry = link.signatures[0] if link.signatures else None
     if out is not None:
-        problem = next((known for known in link.problems if known.at >= out.at), None)
+        stopped = (known for known in link.problems if out.at <= known.at)
+        # What comes after the entry stops nothing any more.
+        problem = next((known for known in stopped if entry is None or known.at <= entry.at), None)
         if problem is not None:
             return problem.day, (out, problem)
     statement = recipient_statement(case)
-    entry = link.signatures[0] if link.signatures else None
     if statement is not None and statement.event.data.delivered_on is not None:
         # Nobody can state a delivery that is still to come.
         day = min(day_number(statement.event.data.delivered_on), statement.day)
