@@ -9,10 +9,13 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Final
 
+import httpx
+
 from tests.crash import rig
 from tests.crash.direct import Hub
 from tests.crash.load import Load
 from tests.crash.oracle import Expected, examine
+from tests.crash.parcels import NETWORK, PLAIN_NETWORK
 from tests.crash.snapshot import at_rest, take
 from tests.support.stack import Stack
 
@@ -91,12 +94,27 @@ async def run(stack: Stack, course: Course, say: Say) -> Outcome:
         say("at rest; the oracle looks")
         snapshot = await take(stack)
         expected = Expected(load.sent)
-        outcome.violations = examine(load.sent, snapshot, expected)
+        outcome.violations = examine(load.sent, snapshot, expected) + await _asked(stack)
         outcome.found = dict(expected.by_rule())
         outcome.load = load.sent.summary()
         outcome.entries, outcome.notices = len(snapshot.entries), len(snapshot.notices)
         outcome.versions = len(snapshot.cases) + len(snapshot.superseded)
         return outcome
+
+
+async def _asked(stack: Stack) -> list[str]:
+    """What the services themselves say at the end, over HTTP: all ready, books balanced."""
+    wrong: list[str] = []
+    async with httpx.AsyncClient(headers=stack.headers, trust_env=False, timeout=20) as client:
+        for name, url in stack.urls.items():
+            answer = await client.get(f"{url}/readyz")
+            if answer.status_code != 200:
+                wrong.append(f"not ready: {name} answers {answer.status_code}: {answer.text[:300]}")
+        for network in (NETWORK, PLAIN_NETWORK):
+            answer = await client.get(f"{stack.urls['penalties']}/v1/trial-balance?network={network}")
+            if answer.status_code != 200 or not answer.json()["balanced"]:
+                wrong.append(f"trial balance of {network}: {answer.status_code}: {answer.text[:300]}")
+    return wrong
 
 
 def _victims(stack: Stack, course: Course, random: Random) -> list[str]:

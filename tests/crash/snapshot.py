@@ -59,8 +59,9 @@ async def take(stack: Stack) -> Snapshot:
     """Read everything of a stack that has come to rest (`at_rest`)."""
     snapshot = Snapshot()
     dead_letter_topics = [f"{topic}.dlq" for topic in (*INPUT_TOPICS, VERDICTS)]
-    for topic in (*INPUT_TOPICS, VERDICTS, POSTINGS, NOTICES, *dead_letter_topics):
-        snapshot.topics[topic] = await read_topic(stack, topic)
+    snapshot.topics = await read_topics(
+        stack, *INPUT_TOPICS, VERDICTS, POSTINGS, NOTICES, *dead_letter_topics
+    )
     async with connected(stack) as db:
         for subject, events in await db.fetch("SELECT subject, events FROM arbitration.journal"):
             for raw in msgspec.json.decode(b"[%b]" % events, type=list[msgspec.Raw]):
@@ -181,14 +182,15 @@ async def _ends(stack: Stack) -> dict[str, list[int]]:
     return ends
 
 
-async def read_topic(stack: Stack, topic: str) -> list[Read]:
-    """Every record of a topic, from the first to what is the last now."""
-    records: list[Read] = []
-    async with _consumer(stack, topic) as consumer:
+async def read_topics(stack: Stack, *topics: str) -> dict[str, list[Read]]:
+    """Every record of these topics, from the first to what is the last now."""
+    records: dict[str, list[Read]] = {topic: [] for topic in topics}
+    async with _consumer(stack, *topics) as consumer:
         ends = await consumer.end_offsets(list(consumer.assignment()))
         wanted = [partition for partition, end in ends.items() if end]
         async with asyncio.timeout(120):
             while any([await consumer.position(p) < ends[p] for p in wanted]):
                 for batch in (await consumer.getmany(timeout_ms=500, max_records=20_000)).values():
-                    records += [Read(r.partition, r.offset, r.key, r.value or b"") for r in batch]
+                    for r in batch:
+                        records[r.topic].append(Read(r.partition, r.offset, r.key, r.value or b""))
     return records
