@@ -70,10 +70,11 @@ class Watch:
         """Where a parcel was last, None if not remembered. Another object than before: an event came in."""
         return self.places(partition).get(subject)
 
-    def see(self, event: Event, place: Place | None, places: dict[str, Place]) -> Wish:
+    def see(self, event: Event, place: Place | None, places: dict[str, Place], now: datetime) -> Wish:
         """Take an event in, in the order of arrival; say what it asks for. `place`: its waybill's, one of `places`.
 
         While a look is planned, a further one is not asked for: the look reads the stream with all that came until then.
+        A moment that has passed by `now` is no reason to hurry: what comes with the event may explain it.
         """
         if place is DECIDED:
             return AT_ONCE
@@ -86,8 +87,8 @@ class Watch:
         if wish is not None and wish is not AT_ONCE:
             if planned:
                 wish = None
-            elif wish is WHEN_QUIET:
-                planned = True
+            elif wish is WHEN_QUIET or wish <= now:  # type: ignore[operator]
+                wish, planned = WHEN_QUIET, True
         places[event.subject] = (state, site, since, planned)
         return wish
 

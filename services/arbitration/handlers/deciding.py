@@ -170,10 +170,10 @@ class Deciding:
         work = _Work(cutoff)
         for review in due:
             work.add(review)
-        for review in due:
-            if review.priority == reviews.FACTS and not self._facts.knows(review.subject, review.due_at):
-                # Another copy heard of the fact before us: it stands in the database, where the review stands.
-                await self._facts.load()
+        facts = (review for review in due if review.priority == reviews.FACTS)
+        if any(not self._facts.knows(review.subject, review.due_at) for review in facts):
+            # Another copy heard of the fact before us: it stands in the database, where the review stands.
+            await self._facts.load()
         subjects = list(work.wanted)
         work.drop_parked(await cases.parked_among(driver, subjects))
         work.heads = await cases.heads(driver, subjects)

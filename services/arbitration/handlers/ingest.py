@@ -164,7 +164,7 @@ class _Batch:
                 stamped[subject] = value if before is None else b"%b,%b" % (before, value)
             if place is None and event.__class__ is ScanCollected:
                 self.collected.append(subject)
-            wish = see(event, place, places)  # type: ignore[arg-type]
+            wish = see(event, place, places, self._now)  # type: ignore[arg-type]
             if wish is not None:
                 self._wish(subject, record.partition, wish)
 

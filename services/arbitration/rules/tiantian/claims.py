@@ -137,6 +137,10 @@ def _amount(case: Case, goods: Worth, report: Report, struck_out: bool) -> tuple
 def _why(blame: Blame) -> Value:
     """How the liability came to this link."""
     if not blame.excused:
+        if blame.link.role == "origin":
+            return "该件最后由它揽收持有，谁揽收谁负责", "it held the parcel last, and who collects answers"
+        if blame.link.out and not blame.link.signatures:
+            return "它已派件，此后无人签收", "it took the parcel out and nobody signed for it"
         return "它最后持有该件且未在规定时间内公告", "it held the parcel last and did not report in time"
     sites = ", ".join(excuse.link.site for excuse in blame.excused)
     return f"{sites} 已按时公告免责，责任上移", f"{sites} reported in time, so liability moves upstream"

@@ -35,7 +35,10 @@ def one_award_per_link(case: Case, findings: list[Finding]) -> list[Finding]:
     }
     if not lost:
         return findings
-    return [_redirected(f, {to for finding_id, to in lost if finding_id == f.finding_id}) for f in findings]
+    return [
+        _redirected(f, {to for finding_id, to in lost if finding_id == f.finding_id}, "TT-16")
+        for f in findings
+    ]
 
 
 def other_companys_label(case: Case, findings: list[Finding]) -> list[Finding]:
@@ -43,18 +46,24 @@ def other_companys_label(case: Case, findings: list[Finding]) -> list[Finding]:
     label_site = case.parcel.label_site if case.parcel is not None else None
     if label_site is None or label_site == case.custody.origin_site:
         return findings
+    # A liability that an officer gives an amount later pays nobody but headquarters either.
+    case.memo.pop("payees", None)
     return [
-        _redirected(finding, {award.to for award in finding.awards})
+        _redirected(finding, {award.to for award in finding.awards}, "TT-18")
         if finding.rule.startswith("TT-") and finding.kind in ("fine", "compensation")
         else finding
         for finding in findings
     ]
 
 
-def _redirected(finding: Finding, losers: set[str]) -> Finding:
-    """The finding with what `losers` would get given to headquarters."""
+def _redirected(finding: Finding, losers: set[str], by: str) -> Finding:
+    """The finding with what `losers` would get given to headquarters; its calculation names the rule that did it."""
     to_hq = sum(a.amount_fen for a in finding.awards if a.to in losers or a.to == HEADQUARTERS)
     kept = [award for award in finding.awards if award.to not in losers and award.to != HEADQUARTERS]
-    if not losers or not finding.awards:
+    if not losers - {HEADQUARTERS} or not finding.awards:
         return finding
-    return msgspec.structs.replace(finding, awards=[*kept, Award(HEADQUARTERS, to_hq)])
+    return msgspec.structs.replace(
+        finding,
+        awards=[*kept, Award(HEADQUARTERS, to_hq)],
+        calculation={**finding.calculation, "to_hq_by": by},
+    )

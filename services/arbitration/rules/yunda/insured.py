@@ -6,24 +6,14 @@ from collections.abc import Iterable, Iterator
 from typing import Any, Final, NamedTuple
 
 from services.arbitration.rules.case import ROLE_NAMES, Case, yuan
+from services.arbitration.rules.harm import normal_signature, turned_up
 from services.arbitration.rules.liability import Blame, damage, loss
 from services.arbitration.rules.localtime import say_moment
 from services.arbitration.rules.rulebook import Rule
 from services.arbitration.rules.stream import Known
-from shared.events import (
-    CompensationSettledPrivately,
-    ComplaintOpened,
-    ReportFiled,
-    ScanArrived,
-    ScanCollected,
-    ScanDeparted,
-    ScanOutForDelivery,
-    ScanProblem,
-    ScanReturned,
-)
+from shared.events import CompensationSettledPrivately, ComplaintOpened, ReportFiled
 from shared.events.outputs import Finding
 
-_SCANS: Final = (ScanCollected, ScanDeparted, ScanArrived, ScanOutForDelivery, ScanProblem, ScanReturned)
 _MATTERS: Final = {
     "outer_damage": ("外包装破损", "outer damage"),
     "inner_damage": ("内物破损", "inner damage"),
@@ -130,30 +120,19 @@ def _claims(case: Case) -> Iterator[Claim]:
     stated.sort(key=lambda claim: claim[0].at)
     for known, matter, reporter in stated:
         if matter in _MATTERS:
-            blame = _lost(case, known.at) if matter == "loss" else damage(case, known.at)
+            blame = _lost(case, known) if matter == "loss" else damage(case, known.at)
             if blame is not None:
                 yield Claim(known, matter, reporter, blame)
 
 
-def _lost(case: Case, claimed_at: int) -> Blame | None:
+def _lost(case: Case, claim: Known[Any]) -> Blame | None:
     """Who answers for a loss; nobody where the parcel had been signed for normally, or has turned up since."""
-    custody = case.custody
-    signature = custody.signature
-    if signature is not None and signature.at <= claimed_at:
-        data = signature.event.data
-        if not (data.outer_damage_noted or data.struck_out):
-            return None
+    if normal_signature(case.custody, claim.at) is not None:
+        return None
     if case.of(CompensationSettledPrivately):
         # What turned up after a private settlement changes nobody's liability: the chain of the claim's time counts.
-        return loss(case, case.custody_until(claimed_at))
-    return None if _turned_up(case, claimed_at) else loss(case, custody)
-
-
-def _turned_up(case: Case, claimed_at: int) -> bool:
-    """Whether the parcel was scanned or signed for after it was said to be lost."""
-    if any(known.at > claimed_at for kind in _SCANS for known in case.by_type.get(kind, ())):
-        return True
-    return any(entry.at > claimed_at for link in case.custody.links for entry in link.signatures)
+        return loss(case, case.custody_until(claim.at))
+    return None if turned_up(case, claim, case.custody, case.now) else loss(case, case.custody)
 
 
 def _why(blame: Blame) -> tuple[str, str]:
