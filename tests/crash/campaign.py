@@ -21,7 +21,7 @@ from tests.support.stack import Stack
 
 COPIES: Final = {"intake": 2, "arbitration": 2, "penalties": 2, "notify": 2}
 CONSUMERS: Final = ("arbitration", "penalties", "notify")
-_STANDSTILL_S: Final = 45.0
+_STANDSTILL_S: Final = 90.0
 _ZOMBIE_FACTOR: Final = 1.5
 Say = Callable[[str], None]
 

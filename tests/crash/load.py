@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from random import Random
@@ -89,7 +89,7 @@ class Publisher:
         await self._client.aclose()
 
     async def deliver(
-        self, parcel_source: Any, stopping: asyncio.Event, events_per_s: float, mix: Mix
+        self, parcel_source: Iterator[Parcel], stopping: asyncio.Event, events_per_s: float, mix: Mix
     ) -> None:
         """Send parcels, several interleaved, until `stopping`; then the rest of those begun."""
         open_parcels: list[tuple[Parcel, int]] = []

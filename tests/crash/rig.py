@@ -26,7 +26,7 @@ _SETTINGS: Final[Mapping[str, str]] = {
     "FAULTLINE_RESTART_BACKOFF_LONGEST_MS": "1000",
 }
 """Operating settings that make faults short. What verdicts, money and notices say does not depend on them."""
-WAIT_UP_S: Final = 60.0
+WAIT_UP_S: Final = 120.0
 _POLL_S: Final = 0.05
 
 
