@@ -319,6 +319,25 @@ def test_a_stay_without_a_report_or_with_one_after_it_is_no_detention() -> None:
     assert yd(lost, at(8)) == {}
 
 
+def test_origin_detains_nothing_when_the_parcel_has_come_back() -> None:
+    waybill = on_its_way()
+    waybill.arrived("WH02", at(3, "08:00"))
+    waybill.returned("WH02", "NB01", at(3, "12:00"))
+    waybill.arrived("NB01", at(5, "08:00"))
+    waybill.reported("NB01", "inner_damage", at(5, "09:00"), "R1")
+    assert yd(waybill, at(9)) == {}
+
+
+def test_an_award_for_origins_own_report_goes_to_headquarters() -> None:
+    waybill = on_its_way()
+    waybill.arrived("WH02", at(3, "08:00"))
+    waybill.returned("WH02", "NB01", at(3, "12:00"))
+    waybill.arrived("NB01", at(5, "08:00"))
+    waybill.reported("NB01", "mark_miswritten", at(5, "09:00"), "R1")
+    waybill.ruled("change", at(6), rule="YD-01", site="NB01", finding_id="YD-01/NB01/R1", amount_fen=900)
+    assert yd(waybill, at(9))["YD-01/NB01/R1"].awards == [Award(HQ, 900)]
+
+
 def test_a_report_late_in_a_stay_makes_it_a_detention_from_then_on() -> None:
     waybill = parcel()
     waybill.reported("HNB", "other", at(6), "R1")

@@ -58,12 +58,12 @@ def test_not_insured_or_another_matter() -> None:
 
 def test_several_claims_on_one_site_are_one_finding() -> None:
     waybill = delivered(**INSURED)
-    waybill.complained("shortage", at(3, "13:00"))
+    waybill.complained("shortage", at(3, "11:00"))
     waybill.reported("WH02", "outer_damage", at(3, "12:00"), "R1")
     found = yd(waybill, at(4))
     assert found.keys() == {"YD-05/WH02"}
     assert found["YD-05/WH02"].calculation["matters"] == ["outer_damage", "shortage"]
-    assert found["YD-05/WH02"].triggered_at == at(3, "12:00")
+    assert found["YD-05/WH02"].triggered_at == at(3, "11:00"), "the earliest claim"
 
 
 def test_a_lost_parcel_that_turns_up_or_was_signed_for_is_not_lost() -> None:
