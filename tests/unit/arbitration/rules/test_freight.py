@@ -90,6 +90,16 @@ def test_a_receipt_that_cannot_be_returned() -> None:
     assert lr(unknown, at(9))["LR-05/GYX02"].kind == "liability"
 
 
+def test_the_handler_of_the_signature_is_charged_where_the_audit_names_nobody() -> None:
+    waybill = handed(None)
+    receipt(waybill, "audited", "GYX02", at(8), returnable=False, loss_fen=700)
+    receipt(waybill, "audited", "CSX01", at(8), returnable=False, loss_fen=700)
+    found = lr(waybill, at(9))
+    assert (found["LR-05/GYX02"].person, found["LR-05/CSX01"].person) == ("Lu Wen", None)
+    receipt(waybill, "audited", "GYX02", at(9), returnable=False, person="Qin Wu")
+    assert lr(waybill, at(10))["LR-05/GYX02"].person == "Qin Wu"
+
+
 def test_one_audit_may_show_both_faults() -> None:
     waybill = haul()
     receipt(waybill, "audited", "GYX02", at(8), returnable=False, abnormal=True, loss_fen=700)
