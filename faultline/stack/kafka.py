@@ -93,7 +93,9 @@ class Broker:
         ]
 
     def _format(self) -> None:
-        cluster_id = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+        # A first byte of an id that is not taken for an option: no `-` in front.
+        unique = bytes([uuid.uuid4().bytes[0] & 0x7F]) + uuid.uuid4().bytes[1:]
+        cluster_id = base64.urlsafe_b64encode(unique).decode().rstrip("=")
         done = subprocess.run(
             [
                 *self._java("-Xmx192m", "-XX:TieredStopAtLevel=1"),
