@@ -67,7 +67,7 @@ def yd_05(case: Case, rule: Rule) -> Iterable[Finding]:
                 "declared_value_fen": parcel.declared_value_fen,
             },
         )
-        if first.reporter is not None and first.reporter != site:
+        if first.reporter is not None:
             case.memo.setdefault("payees", {})[finding.finding_id] = first.reporter
         yield finding
 

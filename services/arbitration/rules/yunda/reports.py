@@ -291,8 +291,7 @@ def _liability(
     if any(one.finding_id == finding.finding_id for one in accepted):
         return
     accepted.append(Accepted(filed, rule.id, finding.finding_id))
-    if data.site != origin.site:
-        case.memo.setdefault("payees", {})[finding.finding_id] = data.site
+    case.memo.setdefault("payees", {})[finding.finding_id] = data.site
     yield finding
 
 

@@ -336,6 +336,10 @@ def test_an_award_for_origins_own_report_goes_to_headquarters() -> None:
     waybill.reported("NB01", "mark_miswritten", at(5, "09:00"), "R1")
     waybill.ruled("change", at(6), rule="YD-01", site="NB01", finding_id="YD-01/NB01/R1", amount_fen=900)
     assert yd(waybill, at(9))["YD-01/NB01/R1"].awards == [Award(HQ, 900)]
+    waybill.ruled(
+        "change", at(7), rule="YD-01", site="HNB", finding_id="YD-01/NB01/R1", ruling_id="RUL2", to="NB01"
+    )
+    assert yd(waybill, at(9))["YD-01/HNB/R1"].awards == [Award("NB01", 900)]
 
 
 def test_a_report_late_in_a_stay_makes_it_a_detention_from_then_on() -> None:
