@@ -39,13 +39,13 @@ class Notice(NamedTuple):
 
 _notices = st.builds(
     Notice,
-    kind=st.sampled_from(["goods_missing", "goods_missing", "waybill_missing", "damage"]),
-    after_s=st.sampled_from([0, 3_600, 10_800, 10_801, 20_000]),
-    to=st.sampled_from(["origin", "previous", "somebody"]),
-    channel=st.sampled_from(["system", "system", "fax", "email"]),
+    kind=st.sampled_from(["goods_missing", "waybill_missing", "goods_missing", "damage"]),
+    after_s=st.sampled_from([10_800, 10_801, 3_600]),
+    to=st.sampled_from(["origin", "previous", "origin", "previous", "somebody"]),
+    channel=st.sampled_from(["system", "system", "system", "fax", "email"]),
     filed=st.booleans(),
-    names=st.booleans(),
-    described=st.booleans(),
+    names=st.sampled_from([True, True, False]),
+    described=st.sampled_from([True, True, False]),
 )
 
 
@@ -58,7 +58,7 @@ def _excuses(notice: Notice, received: str) -> bool:
     return received != "none" and by_kind and heard and notice.after_s <= 3 * 3_600
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=500, deadline=None)
 @given(data=st.data())
 def test_who_answers_for_a_loss(data: st.DataObject) -> None:
     waybill = Waybill()
@@ -70,16 +70,16 @@ def test_who_answers_for_a_loss(data: st.DataObject) -> None:
         moment += timedelta(hours=1)
         waybill.departed(SITES[place - 1], SITES[place], moment)
         moment += timedelta(hours=4)
-        received = data.draw(st.sampled_from(["piece", "bag", "bag", "none"]))
+        received = data.draw(st.sampled_from(["bag", "piece", "bag", "none"]))
         if received != "none":
             waybill.arrived(SITES[place], moment, via=received)
-        posted = data.draw(st.lists(_notices, max_size=2))
+        posted = data.draw(st.lists(_notices, max_size=1))
         for number, notice in enumerate(posted):
             _post(waybill, place, number, notice, moment)
         excused.append(any(_excuses(notice, received) for notice in posted))
         moment += timedelta(hours=7)
     last = len(excused) - 1
-    ends = ["gone"] if received == "none" else ["gone", "there"] if last == 0 else ["gone", "there", "out"]
+    ends = ["gone", "there", "gone", "out"][: 1 if received == "none" else 2 if last == 0 else 4]
     end = data.draw(st.sampled_from(ends))
     moment += timedelta(hours=1)
     if end == "gone":
