@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections import Counter
 from collections.abc import Iterable, Sequence
 
 import msgspec
@@ -107,6 +108,6 @@ class OutboxRelay:
             ]
             await self._producer.send_all(records)
             await connection.execute(delete(outbox).where(outbox.c.id.in_([row.id for row in rows])))
-        for _, topic, _, packed in rows:
-            _published.labels(topic).inc(len(_decoder.decode(packed)))
+        for topic, count in Counter(record.topic for record in records).items():
+            _published.labels(topic).inc(count)
         return True

@@ -20,6 +20,7 @@ from services.arbitration.rules.rulebook import (
     Rule,
     RulebookError,
     compile_rules,
+    informs,
     plain,
 )
 from shared.events.outputs import RulebookRef
@@ -56,8 +57,9 @@ class NetworkRules:
         key = frozenset(kinds)
         found = self._asked.get(key)
         if found is None:
-            always = [rule for rule in self.rules if not rule.needs]
-            found = (*always, *(rule for rule in self.rules if rule.needs and not rule.needs.isdisjoint(key)))
+            deciding = [rule for rule in self.rules if rule.decide is not informs]
+            always = [rule for rule in deciding if not rule.needs]
+            found = (*always, *(rule for rule in deciding if rule.needs and not rule.needs.isdisjoint(key)))
             if len(self._asked) < _KINDS_KEPT_MAX:
                 self._asked[key] = found
         return found
