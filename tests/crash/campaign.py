@@ -93,7 +93,7 @@ async def run(stack: Stack, course: Course, say: Say) -> Outcome:
         await at_rest(stack, timeout_s=90)
         say("at rest; the oracle looks")
         snapshot = await take(stack)
-        expected = Expected(load.sent)
+        expected = Expected(load.sent, stack.now())
         outcome.violations = examine(load.sent, snapshot, expected) + await _asked(stack)
         outcome.found = dict(expected.by_rule())
         outcome.load = load.sent.summary()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Final
 
 import msgspec
@@ -29,8 +29,8 @@ _SCANS_AND_SIGNATURES: Final = ("scan.", "signature.")
 class Expected:
     """The decision on every waybill that was sent, by the events that count."""
 
-    def __init__(self, sent: Sent, now: datetime | None = None, rulebooks: Rulebooks | None = None) -> None:
-        self._now = now or datetime.now(UTC)
+    def __init__(self, sent: Sent, now: datetime, rulebooks: Rulebooks | None = None) -> None:
+        self._now = now
         self._rulebooks = rulebooks or load_rulebooks()
         self.streams = sent.streams()
         self.decisions = {subject: self._decide(subject, events) for subject, events in self.streams.items()}

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable, Mapping
+from datetime import timedelta
+from random import Random
 from typing import Final
 
 import httpx
 
 from tests.crash import rig
+from tests.crash.parcels import Writer, clean
 from tests.crash.snapshot import VERDICTS, read_topics
 from tests.crash.stage import ROUTE, Stage, faulty_parcel
 
@@ -119,14 +122,17 @@ async def broker_hangs_while_events_come(stage: Stage) -> None:
 
 
 async def restarted_worker_has_forgotten(stage: Stage) -> None:
-    """A waybill has a case before its first scan; arbitration is restarted, then the scans come as if nothing was."""
-    *scans, signature = faulty_parcel(stage.writer)
-    await stage.send(signature)
+    """A waybill has a case before its first scan; arbitration is restarted, then the scans come as if nothing was.
+
+    By themselves they ask for nothing but a look on the day on which the parcel would be overdue.
+    """
+    writer = Writer(stage.subject, stage.stack.now() - timedelta(hours=66), Random(stage.subject))
+    scans, signature = clean(writer, ROUTE)
+    await stage.send(*signature)
     await stage.version(1)
     await stage.rest()
     await stage.up_again(stage.kill(await stage.owner()))
-    missing = stage.writer.scan(ROUTE.second, "arrived", 52, previous_site=ROUTE.first)
-    await stage.send(*scans[:4], missing, *scans[4:])
+    await stage.send(*scans)
 
 
 async def publisher_with_another_partitioner(stage: Stage) -> None:
@@ -148,12 +154,11 @@ SCENARIOS: Final[Mapping[str, Scenario]] = {
         killed_while_publishing,
         late_copy_of_an_old_version,
         broker_hangs_while_events_come,
-        restarted_worker_has_forgotten,
         publisher_with_another_partitioner,
+        restarted_worker_has_forgotten,
     )
 }
 COPIES: Final[Mapping[str, dict[str, int]]] = {"frozen_while_deciding": {"arbitration": 2}}
 """Copies of services that a scenario needs, where one of each is not enough."""
 PARTS: Final = ("intake", "arbitration", "penalties", "notify")
 """The services that scenarios need."""
-__all__ = ["COPIES", "PARTS", "SCENARIOS", "Scenario"]

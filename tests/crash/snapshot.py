@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any, Final, NamedTuple
 
 import asyncpg
@@ -25,6 +26,8 @@ CONSUMERS: Final[Mapping[str, tuple[str, ...]]] = {
     "notify": (VERDICTS,),
 }
 """Service → the topics of its consumer, in the order of its stored positions."""
+_SOON_S: Final = 10.0
+"""A decision that is due so soon waits for its waybill to be quiet, not for a term of the rules."""
 Row = Mapping[str, Any]
 
 
@@ -107,9 +110,8 @@ async def _what_is_under_way(stack: Stack, ends: dict[str, list[int]]) -> str:
         async with connected(stack) as db:
             if behind := await _behind(db, "arbitration", ends):
                 return behind
-            due = await db.fetchval(
-                "SELECT count(*) FROM arbitration.reviews WHERE priority < 2 OR due_at <= now()"
-            )
+            soon = stack.now() + timedelta(seconds=_SOON_S)
+            due = await db.fetchval("SELECT count(*) FROM arbitration.reviews WHERE due_at <= $1", soon)
             if due:
                 return f"{due} waybills wait for their decision"
             if rows := await db.fetchval("SELECT count(*) FROM arbitration.outbox"):

@@ -128,7 +128,7 @@ async def play(stack: Stack, scenario: Callable[[Stage], Awaitable[None]], sent:
         return [f"no recovery: {failure}"]
     finally:
         await stage.close()
-    return examine(sent, await take(stack), Expected(sent))
+    return examine(sent, await take(stack), Expected(sent, stack.now()))
 
 
 def faulty_parcel(w: Writer) -> Sequence[bytes]:
