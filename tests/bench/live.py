@@ -21,7 +21,7 @@ from tests.bench.backlog import EVENTS_PER_WAYBILL, events_of, in_order, send, w
 
 _TICK_S = 0.1
 _ASKED_PER_S = 10
-_POLL_S = 0.005
+_POLL_S = 0.02
 _PATIENCE_S = 30
 
 
