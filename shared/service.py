@@ -17,7 +17,7 @@ from shared.bus import dead_letter_api
 from shared.bus.outbox import OutboxRelay
 from shared.bus.producer import Producer
 from shared.bus.runner import ConsumerRunner
-from shared.bus.transient import TRANSIENT
+from shared.bus.transient import TRANSIENT, unless_cancelled
 from shared.clock import Clock
 from shared.db import create_engine, is_away, migrate
 from shared.health import Check
@@ -27,6 +27,8 @@ from shared.registries import Registries
 from shared.settings import ServiceSettings
 
 _RETRY_S = 1.0
+_DATABASE_TIMEOUT_S = 2.0
+"""Shorter than a whole readiness check may take, so that the check can say which part hangs."""
 
 Task = Callable[[], Coroutine[object, object, None]]
 
@@ -58,6 +60,7 @@ class ConsumingService:
         self._beside: Sequence[Task] = ()
         self._migrated = False
         self._consuming = False
+        self._asked: asyncio.Task[None] | None = None
 
     def consume(
         self, runner: ConsumerRunner, *, prepare: Sequence[Task] = (), beside: Sequence[Task] = ()
@@ -93,13 +96,23 @@ class ConsumingService:
         }
 
     async def _database(self) -> Check:
+        # A question to a database that hangs cannot be taken back in time: it is left waiting, one at a time.
+        asked = self._asked if self._asked is not None else asyncio.create_task(self._ask_database())
+        self._asked = asked
+        done, _ = await asyncio.wait({asked}, timeout=_DATABASE_TIMEOUT_S)
+        if not done:
+            return Check(False, f"The database has not answered for {_DATABASE_TIMEOUT_S:g} s: it hangs.")
+        self._asked = None
         try:
-            async with self.engine.connect() as connection:
-                await connection.execute(text("SELECT 1"))
+            asked.result()
         except TRANSIENT as error:
             wrong = f"The database does not answer ({type(error).__name__}): see that it runs, look at DATABASE_URL."
             return Check(False, wrong)
         return Check(self._migrated, "" if self._migrated else "The schema is being migrated.")
+
+    async def _ask_database(self) -> None:
+        async with self.engine.connect() as connection:
+            await connection.execute(text("SELECT 1"))
 
     @asynccontextmanager
     async def _lifespan(self, app: FastAPI) -> AsyncIterator[None]:
@@ -116,6 +129,8 @@ class ConsumingService:
                     async with asyncio.timeout(self.settings.shutdown_timeout_ms / 1000):
                         await asyncio.gather(work, return_exceptions=True)
                 await self.producer.close()
+                if self._asked is not None:
+                    self._asked.cancel()
                 await self.engine.dispose()
 
     async def _work(self, app: FastAPI, runner: ConsumerRunner) -> None:
@@ -155,6 +170,7 @@ class ConsumingService:
             try:
                 await step()
             except TRANSIENT as error:
+                unless_cancelled(error)
                 log.get(__name__).warning("start_waits", service=self.name, error=repr(error))
                 # The machine's time: a moved clock must not hurry a database.
                 await asyncio.sleep(_RETRY_S)

@@ -18,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from services.arbitration.domain import ExemptionFact, Facts, SiteFact
 from services.arbitration.store import facts as stored
 from services.arbitration.store.facts import Statement
-from shared.bus.transient import TRANSIENT
+from shared.bus.transient import TRANSIENT, unless_cancelled
 from shared.registries import Registries
 from shared.registry import Exemption, ExemptionEvent, SiteRecord
 
@@ -60,6 +60,7 @@ class FactBook:
                     await stored.keep(self._engine, statement)
                     stored_it = True
                 except TRANSIENT as error:
+                    unless_cancelled(error)
                     log.warning("facts_wait", error=repr(error))
                     await asyncio.sleep(_RETRY_S)
 

@@ -19,7 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from shared import metrics
 from shared.bus.producer import OutRecord, Producer
 from shared.bus.tables import outbox
-from shared.bus.transient import TRANSIENT
+from shared.bus.transient import TRANSIENT, unless_cancelled
 
 log = structlog.get_logger(__name__)
 
@@ -84,6 +84,7 @@ class OutboxRelay:
                     pass
                 self.trouble = None
             except TRANSIENT as error:
+                unless_cancelled(error)
                 self.trouble = f"{type(error).__name__}: {error}"
                 log.warning("outbox waits", error=self.trouble)
             with contextlib.suppress(TimeoutError):

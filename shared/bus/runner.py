@@ -29,7 +29,7 @@ from shared.bus.assignment import Assignment, RunnerLimits, check_broker, check_
 from shared.bus.connection import kafka_options
 from shared.bus.positions import Fenced
 from shared.bus.records import BatchHandler, Record
-from shared.bus.transient import TRANSIENT
+from shared.bus.transient import TRANSIENT, unless_cancelled
 from shared.errors import StoppedConsumer
 from shared.settings import ServiceSettings
 
@@ -299,6 +299,7 @@ class ConsumerRunner:
                 await self.lost(assignment)
                 return
             except TRANSIENT as error:
+                unless_cancelled(error)
                 self.trouble = f"{type(error).__name__}: {error}"
                 log.warning("batch is tried again", group=self._group, error=self.trouble)
                 with contextlib.suppress(TimeoutError):
@@ -360,8 +361,7 @@ class ConsumerRunner:
         if self._asker is None:
             raise Fenced(partitions)
         tps = [TopicPartition(topic, n) for n in partitions for topic in self._topics]
-        ends: dict[TopicPartition, int] = await self._asker.end_offsets(tps)
-        return ends
+        return dict(await self._asker.end_offsets(tps))
 
     def has_passed(self, ends: Mapping[TopicPartition, int]) -> bool:
         """Whether everything before `ends` is stored; False where a partition is not ours."""
@@ -372,14 +372,9 @@ class ConsumerRunner:
         """Records behind the last known end, for each partition held."""
         if self._assignment is None or self._consumer is None:
             return {}
-        ends = {
-            tp: self._consumer.highwater(tp)
-            for tp in self._assignment.positions
-            if tp in self._consumer.assignment()
-        }
-        return {
-            tp: max(0, end - self._assignment.positions[tp]) for tp, end in ends.items() if end is not None
-        }
+        positions = self._assignment.positions
+        ends = {tp: self._consumer.highwater(tp) for tp in positions if tp in self._consumer.assignment()}
+        return {tp: max(0, end - positions[tp]) for tp, end in ends.items() if end is not None}
 
     async def _report_positions(self) -> None:
         """Tell Kafka the positions now and then, for lag tools only; nothing is ever read back."""

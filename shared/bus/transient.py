@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from aiokafka.errors import ConsumerStoppedError, KafkaError
 from asyncpg.exceptions import InterfaceError, PostgresError
 from sqlalchemy.exc import DBAPIError
@@ -21,3 +23,14 @@ TRANSIENT = (
 
 Where SQL goes past SQLAlchemy, straight to the driver, the driver's own errors say that the database is away.
 """
+
+
+def unless_cancelled(error: Exception) -> None:
+    """Raise CancelledError where the task that got `error` is being cancelled.
+
+    A transaction that is cancelled rolls back, and where the database is away it is the rollback's error that comes out:
+    who goes on after it has swallowed the cancellation, and is waited for in vain.
+    """
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError from error

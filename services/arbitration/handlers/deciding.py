@@ -31,7 +31,7 @@ from shared.bus.assignment import Assignment
 from shared.bus.outbox import OutboxRelay, enqueue
 from shared.bus.positions import Fenced
 from shared.bus.runner import ConsumerRunner
-from shared.bus.transient import TRANSIENT
+from shared.bus.transient import TRANSIENT, unless_cancelled
 from shared.clock import Clock
 from shared.db import is_refused
 
@@ -89,6 +89,7 @@ class Deciding:
                 # Where nothing comes in, nobody else would notice it.
                 await runner.lost(assignment)
             except TRANSIENT as error:
+                unless_cancelled(error)
                 log.warning("decisions wait", error=f"{type(error).__name__}: {error}")
                 await asyncio.sleep(wait_s * 4)
 
