@@ -11,7 +11,7 @@ from uuid import UUID
 import msgspec
 from fastapi import APIRouter, Depends, Header, Path, Query
 from fastapi.responses import Response
-from pydantic import AfterValidator, AwareDatetime, BaseModel, Field
+from pydantic import BaseModel, Field
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -22,16 +22,10 @@ from services.penalties.settings import PenaltiesSettings
 from shared.clock import Clock
 from shared.events.outputs import Entry
 from shared.http.auth import Principal, forbidden, require
+from shared.http.fields import QueryMoment
 from shared.http.paging import LIMIT_DEFAULT, Cursor, Limit, Page, decode, page_of
 from shared.http.problems import Problem
 from shared.registry import NETWORK_PATTERN, SITE_PATTERN
-
-
-def _in_database_range(moment: datetime | None) -> datetime | None:
-    if moment is not None and not 1900 <= moment.year <= 2200:
-        raise ValueError("must lie in the years 1900 to 2200")
-    return moment
-
 
 PERIOD_PATTERN = r"^20[0-9]{2}-(0[1-9]|1[0-2])$"
 WAYBILL_PATTERN = r"^[A-Z0-9-]{6,32}$"
@@ -41,7 +35,6 @@ Reader = Annotated[Principal, Depends(require("read"))]
 Network = Annotated[str, Path(pattern=NETWORK_PATTERN)]
 Site = Annotated[str, Path(pattern=SITE_PATTERN)]
 Period = Annotated[str, Path(pattern=PERIOD_PATTERN, description="month in the networks' zone")]
-Moment = Annotated[AwareDatetime | None, AfterValidator(_in_database_range)]
 
 _ORDINAL = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
 _SITE_PLACE = (
@@ -166,10 +159,8 @@ def router(engine: AsyncEngine, clock: Clock, settings: PenaltiesSettings, group
         period: Annotated[str | None, Query(pattern=PERIOD_PATTERN)] = None,
         rule: Annotated[str | None, Query(max_length=200, pattern=r"^[^\x00]*$")] = None,
         waybill: Annotated[str | None, Query(pattern=WAYBILL_PATTERN)] = None,
-        from_: Annotated[
-            AwareDatetime | None, Query(alias="from", description="posted then or later")
-        ] = None,
-        to: Annotated[AwareDatetime | None, Query(description="posted before")] = None,
+        from_: Annotated[QueryMoment | None, Query(alias="from", description="posted then or later")] = None,
+        to: Annotated[QueryMoment | None, Query(description="posted before")] = None,
         cursor: Cursor = None,
         limit: Limit = LIMIT_DEFAULT,
     ) -> Response:

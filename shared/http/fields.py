@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import date
+from datetime import date, datetime
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
@@ -15,6 +15,7 @@ from shared.registry import NETWORK_PATTERN, SITE_PATTERN
 # C0 and C1 controls and lone surrogates: PostgreSQL, UTF-8 or a terminal cannot carry them.
 _UNPRINTABLE = re.compile("[\\x00-\\x1f\\x7f-\\x9f\\ud800-\\udfff]")
 _EMAIL = re.compile(r"[^@\s]{1,64}@[^@\s.]+(\.[^@\s.]+)+")
+_OFFSET_AFTER_SPACE = re.compile(r"(T\d\d:[\d:.]+) (\d\d:\d\d)$")
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 _HOST = re.compile(r"[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]")
 
@@ -86,3 +87,19 @@ SiteCode = Annotated[str, Field(pattern=SITE_PATTERN)]
 
 NetworkPath = Annotated[str, Path(pattern=NETWORK_PATTERN, description="the network's code")]
 SitePath = Annotated[str, Path(pattern=SITE_PATTERN, description="the site's code")]
+
+
+def _with_its_plus(value: Any) -> Any:
+    """A plus sign that the sender did not escape arrives as a space; before an offset it can be nothing else."""
+    return _OFFSET_AFTER_SPACE.sub(r"\1+\2", value) if isinstance(value, str) else value
+
+
+def _in_range(moment: datetime) -> datetime:
+    if not 1900 <= moment.year <= 2200:
+        raise ValueError("must lie in the years 1900 to 2200")
+    return moment
+
+
+QueryMoment = Annotated[AwareDatetime, BeforeValidator(_with_its_plus), AfterValidator(_in_range)]
+"""A moment with its offset as a query parameter, in a range that every term can be added to; `+08:00` may stand there
+unescaped."""

@@ -7,7 +7,6 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 from fastapi import APIRouter, Depends, Path, Query, Response
-from pydantic import AwareDatetime
 
 from services.arbitration.api.reader import CaseReader
 from services.arbitration.casefile import concerns, document, shown_event, stored_verdict
@@ -16,6 +15,7 @@ from services.arbitration.store.cases import Head
 from services.arbitration.store.reading import CaseFilter
 from shared.events import YEAR_MAX, YEAR_MIN
 from shared.http.auth import Principal, forbidden, require
+from shared.http.fields import QueryMoment
 from shared.http.paging import LIMIT_DEFAULT, Cursor, Limit, decode, page_of
 from shared.http.problems import invalid, not_found
 from shared.registry import NETWORK_PATTERN, SITE_PATTERN
@@ -32,7 +32,7 @@ def router(cases: CaseReader) -> APIRouter:
 
     @routes.get("/v1/cases/{network}/{waybill}")
     async def get_case(
-        network: Network, waybill: Waybill, who: Reader, as_of: AwareDatetime | None = None
+        network: Network, waybill: Waybill, who: Reader, as_of: QueryMoment | None = None
     ) -> dict[str, Any]:
         """A waybill's custody and its newest verdict; with `as_of`, what was known and would be judged then."""
         if as_of is not None and not YEAR_MIN <= as_of.year <= YEAR_MAX:
@@ -81,8 +81,8 @@ def router(cases: CaseReader) -> APIRouter:
         status: Status | None = None,
         site: Annotated[str | None, Query(pattern=SITE_PATTERN)] = None,
         rule: Annotated[str | None, Query(pattern=r"^[A-Z]{2}-\d{2}$")] = None,
-        decided_from: Annotated[AwareDatetime | None, Query(alias="from")] = None,
-        decided_to: Annotated[AwareDatetime | None, Query(alias="to")] = None,
+        decided_from: Annotated[QueryMoment | None, Query(alias="from")] = None,
+        decided_to: Annotated[QueryMoment | None, Query(alias="to")] = None,
         cursor: Cursor = None,
         limit: Limit = LIMIT_DEFAULT,
     ) -> dict[str, Any]:
