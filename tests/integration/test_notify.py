@@ -124,7 +124,7 @@ async def test_any_delivery_in_any_batches_makes_the_same_notices_and_so_does_a_
         parts.bootstrap_servers,
         database("notify"),
         FAULTLINE_CONSUMER_GROUP=f"replay-{network}",
-        FAULTLINE_BATCH_RECORDS_MAX="3",
+        FAULTLINE_BATCH_RECORDS_MAX="20",
         FAULTLINE_NOTICE_LANGUAGE="en",
     )
     try:
