@@ -283,6 +283,7 @@ async def test_a_restart_forgets_nothing(parts: Parts, hub: Arbitration) -> None
         await second.publish(collected, *parcel(undecided, START)[4:])
         await second.known(decided, len(rest) + 1)
         assert (await second.decided(decided))["events"] == len(rest) + 1
+        await second.known(undecided, 9)
         assert (await second.decided(undecided))["status"] == "clear"
 
 
