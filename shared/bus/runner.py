@@ -360,8 +360,9 @@ class ConsumerRunner:
         """The ends of all topics' logs for `partitions`, asked of the broker now."""
         if self._asker is None:
             raise Fenced(partitions)
-        tps = [TopicPartition(topic, n) for n in partitions for topic in self._topics]
-        return dict(await self._asker.end_offsets(tps))
+        return dict(
+            await self._asker.end_offsets([TopicPartition(t, n) for n in partitions for t in self._topics])
+        )
 
     def has_passed(self, ends: Mapping[TopicPartition, int]) -> bool:
         """Whether everything before `ends` is stored; False where a partition is not ours."""
@@ -381,10 +382,9 @@ class ConsumerRunner:
         while True:
             await asyncio.sleep(self._limits.commit_interval_ms / 1000)
             assignment = self._assignment
-            if assignment is None or assignment.ended.is_set() or self._consumer is None:
+            # With more copies than partitions there may be nothing to tell.
+            if not (assignment and assignment.positions and self._consumer) or assignment.ended.is_set():
                 continue
-            if not assignment.positions:
-                continue  # more copies than partitions: there is nothing to tell
             with contextlib.suppress(KafkaError, IllegalStateError):
                 await self._consumer.commit(dict(assignment.positions))
 
