@@ -74,8 +74,6 @@ class ConsumerRunner:
         self.trouble: str | None = "starting"
         """What it is waiting for at present, None while it works."""
 
-    # -- life ---------------------------------------------------------------------------------------------------
-
     async def run(self) -> None:
         """Consume until `stop`. A broker or database that is away is waited for; a StoppedConsumer ends it."""
         wait_ms = self._limits.retry_wait_ms
