@@ -26,9 +26,9 @@ from tests.support.penalties import (
     Service,
     finding,
     new_network,
-    read_all,
     verdict,
 )
+from tests.support.topics import read_all
 
 pytestmark = pytest.mark.stack
 

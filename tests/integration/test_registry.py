@@ -12,11 +12,10 @@ from uuid import uuid4
 
 import httpx
 import pytest
-from aiokafka import AIOKafkaConsumer
 
-from shared.bus.connection import kafka_options
 from shared.settings import ServiceSettings
 from tests.support.intake import OPERATOR_KEY, IntakeProcess
+from tests.support.topics import read_all
 
 pytestmark = pytest.mark.stack
 
@@ -121,17 +120,7 @@ def pointers(answer: httpx.Response) -> list[str]:
 
 async def records_of(settings: ServiceSettings, topic: str, key: str) -> list[Any]:
     """Every record of `key` on `topic`, in order."""
-    consumer = AIOKafkaConsumer(topic, **kafka_options(settings), group_id=None, auto_offset_reset="earliest")
-    await consumer.start()
-    try:
-        found: list[Any] = []
-        for partition, end in (await consumer.end_offsets(list(consumer.assignment()))).items():
-            while await consumer.position(partition) < end:
-                for records in (await consumer.getmany(partition, timeout_ms=500)).values():
-                    found += [record for record in records if record.key == key.encode()]
-        return found
-    finally:
-        await consumer.stop()
+    return [record for record in await read_all(settings, topic) if record.key == key.encode()]
 
 
 # Sites

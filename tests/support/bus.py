@@ -177,7 +177,6 @@ async def read_topic(
     try:
         tp = TopicPartition(topic, partition)
         consumer.assign([tp])
-        await consumer.seek_to_beginning(tp)
         end = (await consumer.end_offsets([tp]))[tp]
         found: list[tuple[bytes, bytes, dict[str, bytes]]] = []
         while await consumer.position(tp) < end:

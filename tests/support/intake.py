@@ -149,7 +149,6 @@ async def stored(bootstrap_servers: str, topic: str, subject: str) -> list[Consu
         partitions = [TopicPartition(topic, number) for number in range(PARTITIONS)]
         consumer.assign(partitions)
         ends = await consumer.end_offsets(partitions)
-        await consumer.seek_to_beginning()
         found: list[ConsumerRecord] = []
         for partition in partitions:
             while await consumer.position(partition) < ends[partition]:

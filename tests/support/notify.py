@@ -19,15 +19,14 @@ from uuid import uuid4
 import asyncpg
 import httpx
 import msgspec
-from aiokafka import AIOKafkaConsumer
 
 from services.notify.handlers import notice_id
-from shared.bus.connection import kafka_options
 from shared.bus.producer import OutRecord, Producer
 from shared.events.outputs import Award, OutputEvent, VerdictData
 from shared.http.auth import digest, new_key
 from shared.registry import KEYS_TOPIC, KeyRecord
 from shared.settings import ServiceSettings
+from tests.support.topics import end_offsets, read_all
 from tests.unit.notify.verdicts import DECIDED_AT, finding, told, verdict
 
 OPERATOR_KEY = "operator-of-the-tests"
@@ -108,9 +107,8 @@ class NotifyProcess:
 
     async def drained(self) -> None:
         """Return once every verdict that is on the topic now is worked through and nothing waits in the outbox."""
-        async with reader(self.settings, VERDICTS_TOPIC) as consumer:
-            ends = await consumer.end_offsets(consumer.assignment())
-        wanted = {tp.partition: end for tp, end in ends.items() if end}
+        ends = await end_offsets(self.settings, VERDICTS_TOPIC)
+        wanted = {number: end for number, end in ends.items() if end}
         connection = await asyncpg.connect(self.settings.database_url)
 
         async def is_drained() -> bool:
@@ -201,27 +199,10 @@ async def until(condition: Any, what: str) -> None:
         await asyncio.sleep(_LOOK_S)
 
 
-@asynccontextmanager
-async def reader(settings: ServiceSettings, topic: str) -> AsyncIterator[AIOKafkaConsumer]:
-    """A consumer of all partitions of a topic, without a group."""
-    consumer = AIOKafkaConsumer(topic, **kafka_options(settings), group_id=None, enable_auto_commit=False)
-    await consumer.start()
-    try:
-        yield consumer
-    finally:
-        await consumer.stop()
-
-
 async def published(settings: ServiceSettings, topic: str, network: str) -> list[Any]:
     """The records of `network` that a topic has now, in the order of their partitions."""
-    found: list[Any] = []
-    async with reader(settings, topic) as consumer:
-        ends = await consumer.end_offsets(consumer.assignment())
-        await consumer.seek_to_beginning()
-        while any([await consumer.position(tp) < end for tp, end in ends.items()]):
-            for records in (await consumer.getmany(timeout_ms=500)).values():
-                found += records
-    return [record for record in found if (record.key or b"").startswith(f"{network}/".encode())]
+    mine = f"{network}/".encode()
+    return [record for record in await read_all(settings, topic) if (record.key or b"").startswith(mine)]
 
 
 def new_network() -> str:

@@ -9,8 +9,6 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
@@ -18,15 +16,14 @@ from uuid import uuid4
 import asyncpg
 import httpx
 import msgspec
-from aiokafka import AIOKafkaConsumer
 
-from shared.bus.connection import kafka_options
 from shared.bus.producer import OutRecord, Producer
 from shared.db import create_engine, migrate
 from shared.events.outputs import Award, Clause, Finding, OutputEvent, RulebookRef, Text, VerdictData
 from shared.http.auth import digest, new_key
 from shared.registry import KEYS_TOPIC, KeyRecord
 from shared.settings import ServiceSettings
+from tests.support.topics import end_offsets
 
 OPERATOR_KEY = "operator-of-the-tests"
 WAIT_S = 60.0
@@ -175,36 +172,6 @@ class Service:
                 assert time.monotonic() < limit_s, "the key was never accepted"
                 await asyncio.sleep(0.05)
         return key
-
-
-async def end_offsets(settings: ServiceSettings, topic: str) -> dict[int, int]:
-    """The end of each partition of a topic."""
-    async with consumer(settings, topic) as reader:
-        ends = await reader.end_offsets(reader.assignment())
-    return {tp.partition: end for tp, end in ends.items()}
-
-
-async def read_all(settings: ServiceSettings, topic: str) -> list[Any]:
-    """Every record that a topic has now."""
-    found: list[Any] = []
-    async with consumer(settings, topic) as reader:
-        ends = await reader.end_offsets(reader.assignment())
-        await reader.seek_to_beginning()
-        while any([await reader.position(tp) < end for tp, end in ends.items()]):
-            for records in (await reader.getmany(timeout_ms=500)).values():
-                found += records
-    return found
-
-
-@asynccontextmanager
-async def consumer(settings: ServiceSettings, topic: str) -> AsyncIterator[AIOKafkaConsumer]:
-    """A consumer of all partitions of a topic, without a group."""
-    reader = AIOKafkaConsumer(topic, **kafka_options(settings), group_id=None, enable_auto_commit=False)
-    await reader.start()
-    try:
-        yield reader
-    finally:
-        await reader.stop()
 
 
 def new_network() -> str:
