@@ -18,7 +18,12 @@ class ArbitrationSettings(ServiceSettings):
     )
     lanes: int = Field(2, ge=1, description="transactions in flight, each owning some partitions")
     batch_records_max: int = Field(10_000, ge=1, description="records a transaction takes at most")
-    decide_waybills_max: int = Field(1_000, ge=1, description="waybills decided in one transaction at most")
+    decide_waybills_min: int = Field(
+        100, ge=1, description="waybills decided in one transaction while there is no backlog"
+    )
+    decide_waybills_max: int = Field(
+        1_000, ge=1, description="waybills decided in one transaction at most, in a backlog"
+    )
     decide_slice_ms: int = Field(20, ge=1, description="longest use of the event loop while deciding")
     watch_waybills_max: int = Field(
         400_000, description="waybills whose last scan is remembered; others are read back"

@@ -33,7 +33,7 @@ class RunnerLimits:
     lanes: int = 2
     batch_records_max: int = 5_000
     fetch_wait_ms: int = 250
-    fetch_partition_bytes_max: int = 4 * 1024 * 1024
+    fetch_partition_bytes_max: int = 1024 * 1024
     session_timeout_ms: int = 10_000
     rebalance_timeout_ms: int = 30_000
     retry_wait_ms: int = 200

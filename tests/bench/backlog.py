@@ -5,19 +5,22 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from datetime import datetime, timedelta
-from typing import Literal
+from typing import Literal, Self
 
 from aiokafka import AIOKafkaProducer
+from aiokafka.producer.message_accumulator import BatchBuilder
 
 from shared.bus.partitioner import partition_of
 
 EVENTS_PER_WAYBILL = 9
 Shape = Literal["wave", "spread"]
+Record = tuple[str, bytes, bytes]
+"""`(topic, key, value)`."""
 _WAVE_WAYBILLS = 2_000
 """In a wave so many waybills are on their way at once; spread, all of them are."""
 _SITES = [f"{city}{n:02d}" for city in ("GZ", "BJ", "SH", "CD", "WH", "XA", "HZ", "NJ") for n in range(1, 40)]
 _HUBS = ["HGZ1", "HBJ1", "HSH1", "HCD1", "HWH1"]
-_TOPICS = ("parcel.scans",) * 8 + ("parcel.signatures",)
+TOPICS = ("parcel.scans",) * 8 + ("parcel.signatures",)
 
 
 def waybill_of(number: int) -> str:
@@ -84,40 +87,52 @@ def _at(start: datetime, hours: int) -> str:
     return found
 
 
-def in_order(shape: Shape, first: int, waybills: int, start: datetime) -> Iterator[tuple[str, bytes, bytes]]:
-    """`(topic, key, value)` of `waybills` parcels in the order of sending."""
+def in_order(shape: Shape, first: int, waybills: int, start: datetime) -> Iterator[Record]:
+    """Records of `waybills` parcels in the order of sending."""
     width = _WAVE_WAYBILLS if shape == "wave" else waybills
     for begin in range(first, first + waybills, width):
         numbers = range(begin, min(begin + width, first + waybills))
         streams = [(waybill_of(n).encode(), events_of(n, start)) for n in numbers]
         for place in range(EVENTS_PER_WAYBILL):
             for key, events in streams:
-                yield _TOPICS[place], key, events[place]
+                yield TOPICS[place], key, events[place]
 
 
-async def send(bootstrap: str, partitions: int, records: Iterator[tuple[str, bytes, bytes]]) -> int:
-    """Publish `records` in large batches; returns how many."""
-    producer = AIOKafkaProducer(
-        bootstrap_servers=bootstrap,
-        acks="all",
-        enable_idempotence=True,
-        max_batch_size=512 * 1024,
-        max_request_size=8 << 20,
-    )
-    await producer.start()
-    count = 0
-    open_batches: dict[tuple[str, int], object] = {}
-    acks: list[asyncio.Future[object]] = []
-    places: dict[bytes, int] = {}
-    try:
+class Sender:
+    """Publishes records in large batches; used as a context."""
+
+    def __init__(self, bootstrap: str, partitions: int) -> None:
+        self._partitions = partitions
+        self._producer = AIOKafkaProducer(
+            bootstrap_servers=bootstrap,
+            acks="all",
+            enable_idempotence=True,
+            max_batch_size=512 * 1024,
+            max_request_size=8 << 20,
+        )
+
+    async def __aenter__(self) -> Self:
+        await self._producer.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._producer.stop()
+
+    async def send(self, records: Iterator[Record]) -> int:
+        """Publish `records` and wait for their acknowledgement; returns how many."""
+        producer = self._producer
+        count = 0
+        open_batches: dict[tuple[str, int], BatchBuilder] = {}
+        acks: list[asyncio.Future[object]] = []
+        places: dict[bytes, int] = {}
         for topic, key, value in records:
             partition = places.get(key)
             if partition is None:
-                partition = places[key] = partition_of(key, partitions)
+                partition = places[key] = partition_of(key, self._partitions)
             batch = open_batches.get((topic, partition))
             if batch is None:
                 batch = open_batches[topic, partition] = producer.create_batch()
-            if batch.append(key=key, value=value, timestamp=None) is None:  # type: ignore[attr-defined]
+            if batch.append(key=key, value=value, timestamp=None) is None:
                 acks.append(await producer.send_batch(batch, topic, partition=partition))
                 batch = open_batches[topic, partition] = producer.create_batch()
                 batch.append(key=key, value=value, timestamp=None)
@@ -125,6 +140,4 @@ async def send(bootstrap: str, partitions: int, records: Iterator[tuple[str, byt
         for (topic, partition), batch in open_batches.items():
             acks.append(await producer.send_batch(batch, topic, partition=partition))
         await asyncio.gather(*acks)
-    finally:
-        await producer.stop()
-    return count
+        return count

@@ -19,7 +19,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from faultline.stack import control
 from faultline.stack.layout import Layout
-from tests.bench.backlog import EVENTS_PER_WAYBILL, Shape, in_order, send
+from tests.bench.backlog import EVENTS_PER_WAYBILL, Sender, Shape, in_order
 
 VERDICTS = "arbitration.verdicts"
 _PATIENCE_S = 900
@@ -49,8 +49,8 @@ class Drained:
 async def fill(layout: Layout, shape: Shape, first: int, waybills: int) -> int:
     """Put a backlog of parcels delivered days ago into the topics; returns the number of events."""
     start = (datetime.now(UTC) - timedelta(days=6)).replace(hour=1, minute=0, second=0, microsecond=0)
-    records = in_order(shape, first, waybills, start)
-    return await send(layout.bootstrap_servers, layout.settings.partitions, records)
+    async with Sender(layout.bootstrap_servers, layout.settings.partitions) as sender:
+        return await sender.send(in_order(shape, first, waybills, start))
 
 
 @contextmanager

@@ -17,12 +17,14 @@ from faultline.stack import control
 from faultline.stack.control import Request
 from faultline.stack.layout import Layout
 from faultline.stack.state import Home, Plan
-from tests.bench.backlog import EVENTS_PER_WAYBILL, events_of, in_order, send, waybill_of
+from tests.bench.backlog import EVENTS_PER_WAYBILL, TOPICS, Record, Sender, events_of, in_order, waybill_of
 
 _TICK_S = 0.1
 _ASKED_PER_S = 10
 _POLL_S = 0.02
 _PATIENCE_S = 30
+_WARM_UP_S = 5
+"""Load before the first complaint: a just started broker and service compile and connect meanwhile."""
 
 
 @dataclass(frozen=True)
@@ -53,9 +55,13 @@ def measure(home: Home, rate: int, seconds: int) -> Lived:
 
 async def _live(layout: Layout, headers: dict[str, str], rate: int, seconds: int) -> Lived:
     count = _ASKED_PER_S * seconds
-    await _late_parcels(layout, rate, count)
-    async with httpx.AsyncClient(headers=headers, timeout=30) as http:
-        load = asyncio.create_task(_load(layout, rate, seconds))
+    async with (
+        Sender(layout.bootstrap_servers, layout.settings.partitions) as sender,
+        httpx.AsyncClient(headers=headers, timeout=30) as http,
+    ):
+        await sender.send(_late_parcels(rate, count))
+        load = asyncio.create_task(_load(sender, rate, _WARM_UP_S + seconds))
+        await asyncio.sleep(_WARM_UP_S)
         asked = await _ask(layout, http, rate, count)
         return Lived(rate, await load, asked)
 
@@ -65,30 +71,23 @@ def _probe(rate: int, number: int) -> int:
     return 9_000_000_000 + rate * 1_000 + number
 
 
-async def _late_parcels(layout: Layout, rate: int, count: int) -> None:
+def _late_parcels(rate: int, count: int) -> Iterator[Record]:
     """Parcels that were delivered a day late, and that nobody has complained of yet."""
     start = _days_ago(8)
-    records = [
-        (
-            "parcel.signatures" if place == EVENTS_PER_WAYBILL - 1 else "parcel.scans",
-            waybill_of(n).encode(),
-            value,
-        )
-        for n in (_probe(rate, number) for number in range(count))
-        for place, value in enumerate(events_of(n, start, late_hours=24))
-    ]
-    await send(layout.bootstrap_servers, layout.settings.partitions, iter(records))
+    for number in range(count):
+        probe = _probe(rate, number)
+        for topic, value in zip(TOPICS, events_of(probe, start, late_hours=24), strict=True):
+            yield topic, waybill_of(probe).encode(), value
 
 
-async def _load(layout: Layout, rate: int, seconds: int) -> int:
+async def _load(sender: Sender, rate: int, seconds: int) -> int:
     """Publish a steady stream of ordinary parcels straight to the topics."""
-    start = _days_ago(6)
-    records: Iterator[Any] = in_order("wave", rate * 100_000, rate * seconds // 9 + 1_000, start)
+    records = in_order("wave", rate * 100_000, rate * seconds // EVENTS_PER_WAYBILL + 1_000, _days_ago(6))
     per_tick = int(rate * _TICK_S)
     began = time.monotonic()
     sent = 0
     while time.monotonic() - began < seconds:
-        sent += await send(layout.bootstrap_servers, layout.settings.partitions, islice(records, per_tick))
+        sent += await sender.send(islice(records, per_tick))
         due_s = began + sent / rate
         await asyncio.sleep(max(0.0, due_s - time.monotonic()))
     return sent

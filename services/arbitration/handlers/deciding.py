@@ -66,6 +66,7 @@ class Deciding:
         self._relay = relay
         self._ingest = Ingest(settings, engine, clock, watch, self.wake)
         self._moved = [asyncio.Event() for _ in range(settings.lanes)]
+        self._batch_waybills = [settings.decide_waybills_min] * settings.lanes
 
     @property
     def ingest(self) -> Ingest:
@@ -99,42 +100,39 @@ class Deciding:
         self._moved[lane].clear()
 
     async def _round(self, runner: ConsumerRunner, assignment: Assignment, lane: int) -> bool:
-        """Decide everything that is due now; False where nothing is."""
+        """Decide a batch of what is due now, the most pressing first; False where nothing is.
+
+        Batches grow while they are full, so that a complaint waits for a small one as long as there is no backlog.
+        """
         partitions = runner.lane_partitions(lane)
         cutoff = self._clock.now()
-        if not partitions or not await self._any_due(partitions, cutoff):
+        limit = self._batch_waybills[lane]
+        due = await self._due(partitions, cutoff, limit)
+        if not due:
+            self._batch_waybills[lane] = self._settings.decide_waybills_min
             return False
         ends = await runner.high_watermarks(partitions)
-        while not runner.has_passed(ends):
-            if assignment.ended.is_set():
-                return True
-            await self._rest(lane, self._settings.review_poll_ms / 1000)
-        # What fell due while we waited may join, where nothing new has come in.
-        later = self._clock.now()
-        if runner.has_passed(await runner.high_watermarks(partitions)):
-            cutoff = later
-        while not assignment.ended.is_set() and await self._some(runner, assignment, lane, cutoff):
-            pass
+        if not runner.has_passed(ends):
+            while not runner.has_passed(ends):
+                if assignment.ended.is_set():
+                    return True
+                await self._rest(lane, self._settings.review_poll_ms / 1000)
+            # More may have fallen due by the same moment, and be more pressing.
+            due = await self._due(partitions, cutoff, limit)
+        full = len(due) == limit
+        self._batch_waybills[lane] = (
+            min(limit * 2, self._settings.decide_waybills_max) if full else self._settings.decide_waybills_min
+        )
+        if due:
+            await self._decide(runner, assignment, lane, due, cutoff)
+            self._relay.wake()
         return True
 
-    async def _any_due(self, partitions: Sequence[int], cutoff: datetime) -> bool:
+    async def _due(self, partitions: Sequence[int], cutoff: datetime, limit: int) -> list[Review]:
+        if not partitions:
+            return []
         async with self._engine.connect() as connection:
-            due_at = await reviews.next_due_at(await journal.driver(connection), partitions)
-        return due_at is not None and due_at <= cutoff
-
-    async def _some(
-        self, runner: ConsumerRunner, assignment: Assignment, lane: int, cutoff: datetime
-    ) -> bool:
-        """Decide up to `decide_waybills_max` waybills; False where no review was left."""
-        partitions = runner.lane_partitions(lane)
-        async with self._engine.connect() as connection:
-            driver = await journal.driver(connection)
-            due = await reviews.due(driver, partitions, cutoff, self._settings.decide_waybills_max)
-        if not due:
-            return False
-        await self._decide(runner, assignment, lane, due, cutoff)
-        self._relay.wake()
-        return True
+            return await reviews.due(await journal.driver(connection), partitions, cutoff, limit)
 
     async def _decide(
         self,

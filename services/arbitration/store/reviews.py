@@ -75,15 +75,3 @@ async def due(connection: Connection, partitions: Sequence[int], until: datetime
 async def delete(connection: Connection, addresses: Sequence[str]) -> None:
     """Delete exactly the rows read."""
     await connection.execute("DELETE FROM reviews WHERE ctid = ANY($1::text[]::tid[])", addresses)
-
-
-async def next_due_at(connection: Connection, partitions: Sequence[int]) -> datetime | None:
-    """When the next review of these partitions falls due."""
-    found: datetime | None = await connection.fetchval(
-        "SELECT min(r.due_at) FROM unnest($1::smallint[]) AS n(partition)"
-        f" CROSS JOIN {_PRIORITIES}"
-        " CROSS JOIN LATERAL (SELECT due_at FROM reviews WHERE partition = n.partition"
-        " AND priority = p.priority ORDER BY due_at LIMIT 1) AS r",
-        partitions,
-    )
-    return found
