@@ -51,5 +51,10 @@ class EvidenceSubmitted(Envelope, frozen=True, kw_only=True, gc=False, tag="evid
             return self.data.audited
         return self.source.startswith("/desks/")
 
+    @property
+    def site(self) -> str | None:
+        """Whose evidence it is: the site that it names, else the one that submitted it."""
+        return self.data.site or self.source_site
+
 
 EvidenceEvent = EvidenceSubmitted

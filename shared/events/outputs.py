@@ -11,6 +11,8 @@ FindingKind = Literal["fine", "compensation", "liability", "entitlement", "rejec
 FindingState = Literal["active", "provisional", "frozen", "revoked"]
 FindingRole = Literal["origin", "transit", "delivery", "reporter", "other"]
 HEADQUARTERS = "hq"
+SENDER = "sender"
+"""Recipients of money that are no sites: headquarters, and the customer who sent the parcel."""
 
 
 class Award(msgspec.Struct, frozen=True):

@@ -67,7 +67,7 @@ class Standing:
         site: str | None,
         to: str | None = None,
     ) -> None:
-        """Give a finding another amount, site or recipient."""
+        """Give a finding another amount, site or recipient; what is decided is provisional no more."""
         amount = finding.amount_fen if amount_fen is None else amount_fen
         liable = site or finding.site
         kind: FindingKind = (
@@ -83,6 +83,7 @@ class Standing:
             kind=kind,
             amount_fen=amount,
             awards=awards,
+            state="active",
             triggered_at=moment_of(decision.at) if moved else finding.triggered_at,
         )
         ruled = self._ruled(changed, decision, text, reference)

@@ -146,7 +146,7 @@ def _contacts(case: Case, complaint: Complaint, site: str) -> list[tuple[int, Kn
 def _contact_logs(case: Case, site: str) -> Iterator[tuple[int, Known[EvidenceSubmitted]]]:
     for log in case.of(EvidenceSubmitted):
         data = log.event.data
-        if data.kind == "contact_log" and (data.site == site or log.event.source == f"/sites/{site}"):
+        if data.kind == "contact_log" and log.event.site == site:
             yield seconds(data.contacted_at) if data.contacted_at is not None else log.at, log
 
 

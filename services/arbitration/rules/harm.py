@@ -62,7 +62,7 @@ def damage_statement(case: Case, custody: Custody) -> Known[EvidenceSubmitted] |
         return None
     for known in case.of(EvidenceSubmitted):
         data = known.event.data
-        if data.kind == "outer_damage_statement" and data.site == custody.delivery_site:
+        if data.kind == "outer_damage_statement" and known.event.site == custody.delivery_site:
             return known
     return None
 

@@ -10,9 +10,7 @@ from services.arbitration.rules.rulebook import Rule
 from services.arbitration.rules.stream import Known
 from services.arbitration.rules.value import worth
 from shared.events import CompensationSettledPrivately, ComplaintOpened, SignatureRecordedData
-from shared.events.outputs import Award, Finding
-
-SENDER = "sender"
+from shared.events.outputs import SENDER, Award, Finding
 
 Words = tuple[str, str]
 _NO_RECORD: Words = ("没有核验记录", "no record of any check")

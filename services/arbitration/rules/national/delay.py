@@ -10,7 +10,7 @@ from services.arbitration.rules.national.exemption import accepted_exemptions
 from services.arbitration.rules.rulebook import Rule, Terms
 from services.arbitration.rules.stream import Known
 from shared.events import EvidenceSubmitted, ScanCollected
-from shared.events.outputs import Finding
+from shared.events.outputs import SENDER, Finding
 
 
 def delivered_at(case: Case) -> int | None:
@@ -71,26 +71,26 @@ def gb_01(case: Case, rule: Rule) -> Iterable[Finding]:
         return ()
     if not case.review(over):
         return ()
-    return [
-        case.finding(
-            rule,
-            terms,
-            kind="liability",
-            site=origin.site,
-            role="origin",
-            trigger=over,
-            evidence=[collected, *case.custody.signatures[:1]],
-            values={
-                "collected": say_day(collected.day),
-                "days": days,
-                "last": say_day(last),
-            },
-            uses=("complete_delay_from_collection",),
-            calculation={
-                "scope": collected.event.data.scope,
-                "days": days,
-                "last_day": say_day(last),
-            },
-            exemptions=touched,
-        )
-    ]
+    finding = case.finding(
+        rule,
+        terms,
+        kind="liability",
+        site=origin.site,
+        role="origin",
+        trigger=over,
+        evidence=[collected, *case.custody.signatures[:1]],
+        values={
+            "collected": say_day(collected.day),
+            "days": days,
+            "last": say_day(last),
+        },
+        uses=("complete_delay_from_collection",),
+        calculation={
+            "scope": collected.event.data.scope,
+            "days": days,
+            "last_day": say_day(last),
+        },
+        exemptions=touched,
+    )
+    case.memo.setdefault("payees", {})[finding.finding_id] = SENDER
+    return [finding]

@@ -108,7 +108,7 @@ def _shown(case: Case, site: str, contact: Contact) -> bool:
     """Whether a contact log of the site covers the contact."""
     for known in case.of(EvidenceSubmitted):
         data = known.event.data
-        if data.kind != "contact_log" or data.site != site or data.party != contact.party:
+        if data.kind != "contact_log" or known.event.site != site or data.party != contact.party:
             continue
         at = seconds(data.contacted_at) if data.contacted_at is not None else known.at
         if contact.attempt.at <= at <= contact.limit:

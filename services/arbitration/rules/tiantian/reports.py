@@ -161,7 +161,7 @@ def damage_statement(case: Case) -> Known[EvidenceSubmitted] | None:
         return None
     for known in case.of(EvidenceSubmitted):
         data = known.event.data
-        if data.kind == "outer_damage_statement" and data.site == delivery_site:
+        if data.kind == "outer_damage_statement" and known.event.site == delivery_site:
             return known
     return None
 

@@ -239,10 +239,7 @@ def _arrival_before(case: Case, filed: Known[ReportFiled]) -> Known[ScanArrived]
 def _photo(case: Case, reporter: str) -> Known[EvidenceSubmitted] | None:
     """The first photo of the reporter: the evidence's site, else the site that submitted it."""
     for known in case.of(EvidenceSubmitted):
-        if (
-            known.event.data.kind == "photo"
-            and (known.event.data.site or known.event.source_site) == reporter
-        ):
+        if known.event.data.kind == "photo" and known.event.site == reporter:
             return known
     return None
 

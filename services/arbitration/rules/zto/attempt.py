@@ -33,7 +33,7 @@ def contact_at_delivery(case: Case, delivery: Link, until: int) -> Known[Evidenc
         data = known.event.data
         if data.kind != "contact_log" or data.party == "sender":
             continue
-        if _site_of(known) not in (None, delivery.site):
+        if known.event.site not in (None, delivery.site):
             continue
         contacted = contacted_at(known)
         if contacted <= until and any(first <= day_of(contacted) <= last for first, last in days):
@@ -58,9 +58,3 @@ def contacted_at(log: Known[EvidenceSubmitted]) -> int:
     """When the contact was made, in seconds: as the log says, else when it was submitted."""
     contacted = log.event.data.contacted_at
     return seconds(contacted) if contacted is not None else log.at
-
-
-def _site_of(known: Known[EvidenceSubmitted]) -> str | None:
-    """Whose evidence it is: as it says, else the site that sent it."""
-    kind, _, code = known.event.source.strip("/").partition("/")
-    return known.event.data.site or (code if kind == "sites" else None)

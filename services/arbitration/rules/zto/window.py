@@ -15,7 +15,7 @@ from services.arbitration.rules.stream import Known
 from services.arbitration.rules.value import Worth, worth
 from services.arbitration.rules.zto.complained import transfers
 from shared.events import CompensationSettledPrivately, ComplaintOpened, ScanDeparted
-from shared.events.outputs import Award, Finding, FindingRole
+from shared.events.outputs import SENDER, Award, Finding, FindingRole
 
 _CLAIMS: Final = frozenset({"damage", "shortage", "loss"})
 _PERCENT: Final = 100
@@ -171,4 +171,4 @@ def _recipient(case: Case, complaint: Known[ComplaintOpened], share: Share, *, r
     origin = case.custody.origin_site
     if reimbursed and origin is not None and share.site != origin:
         return origin
-    return "beneficiary" if complaint.event.data.claimant == "beneficiary" else "sender"
+    return "beneficiary" if complaint.event.data.claimant == "beneficiary" else SENDER
