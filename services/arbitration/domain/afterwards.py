@@ -10,7 +10,7 @@ import msgspec
 from services.arbitration.rules.case import Case, yuan
 from services.arbitration.rules.localtime import day_of, moment_of, seconds, start_of
 from services.arbitration.rules.stream import Known
-from shared.events import AppealDecided, AppealFiled, NoticePosted, RulingMade
+from shared.events import AppealDecided, AppealFiled, NoticePosted, RulingMade, RulingMadeData
 from shared.events.outputs import HEADQUARTERS, Award, Clause, Finding, FindingKind, Text
 
 APPEALABLE: Final[frozenset[FindingKind]] = frozenset({"fine", "compensation", "liability"})
@@ -48,6 +48,15 @@ class Standing:
                 break
             finding_id = self._renamed[finding_id]
         return self._by_id.get(finding_id)
+
+    def named(self, ruling: RulingMadeData) -> list[Finding]:
+        """What a ruling is about: the finding that it names, else all findings of its rule on its site."""
+        named = self.resolve(ruling.finding_id or f"{ruling.rule}/{ruling.site}")
+        if named is not None:
+            return [named]
+        if ruling.finding_id is not None:
+            return []
+        return [f for f in self._by_id.values() if f.rule == ruling.rule and f.site == ruling.site]
 
     def overturn(self, finding: Finding, decision: Known[Any], text: str, reference: str) -> None:
         """Take a finding out: it stays readable as revoked, with the decision as its reason."""
@@ -109,7 +118,7 @@ class Standing:
             site=data.site,
             role=self._case.role_of(data.site),
             amount_fen=amount,
-            awards=[Award(data.to or HEADQUARTERS, amount)],
+            awards=_shared_out([Award(data.to or HEADQUARTERS, 1)], amount, data.site),
             evidence=self._case.evidence(self._urging(data.rule, data.site)),
             reason=Text("", ""),
             clause=Clause("", ""),
@@ -208,21 +217,23 @@ def _decide_appeal(
 
 def _rule(standing: Standing, ruling: Known[RulingMade]) -> None:
     data = ruling.event.data
-    finding = standing.resolve(data.finding_id or f"{data.rule}/{data.site}")
-    if data.action == "add" or (data.action == "change" and finding is None):
+    named = standing.named(data)
+    if data.action == "add" or (data.action == "change" and not named):
         standing.add(ruling)
-    elif finding is not None and data.action == "remove":
-        standing.overturn(finding, ruling, "ruling_remove", data.ruling_id)
-    elif finding is not None:
-        standing.change(
-            finding,
-            ruling,
-            "ruling_change",
-            data.ruling_id,
-            amount_fen=data.amount_fen,
-            site=data.site,
-            to=data.to,
-        )
+        return
+    for finding in named:
+        if data.action == "remove":
+            standing.overturn(finding, ruling, "ruling_remove", data.ruling_id)
+        else:
+            standing.change(
+                finding,
+                ruling,
+                "ruling_change",
+                data.ruling_id,
+                amount_fen=data.amount_fen,
+                site=data.site,
+                to=data.to,
+            )
 
 
 def _freeze(case: Case, standing: Standing, appeal: Known[AppealFiled]) -> None:

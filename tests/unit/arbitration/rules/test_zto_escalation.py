@@ -44,6 +44,13 @@ def test_provisional_until_the_rates_are_fixed() -> None:
     assert waybill.only("ZT-10", FIXED).state == "provisional"
 
 
+def test_an_amount_that_an_officer_set_is_provisional_no_more() -> None:
+    waybill = escalated()
+    waybill.ruled("change", at(10), rule="ZT-10", site="BJ02", finding_id="ZT-10/BJ02/X1", amount_fen=80000)
+    found = waybill.only("ZT-10", at(10))
+    assert (found.state, found.amount_fen) == ("active", 80000)
+
+
 def test_the_rates_of_december_are_fixed_in_january() -> None:
     waybill = Complained()
     waybill.escalated("delay", datetime(2025, 12, 31, 23, 59, 59, tzinfo=LOCAL), against_site="BJ02")
