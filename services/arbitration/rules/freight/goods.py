@@ -43,7 +43,7 @@ def lr_04(case: Case, rule: Rule) -> Iterable[Finding]:
         terms,
         kind="liability" if pending else "compensation",
         site=data.site,
-        role=case.role_of(data.site),
+        role="delivery",
         trigger=complaint.at,
         amount_fen=amount_fen,
         awards=[Award(SENDER, amount_fen)] if amount_fen else [],
