@@ -51,9 +51,9 @@ class Standing:
 
     def named(self, ruling: RulingMadeData) -> list[Finding]:
         """What a ruling is about: the finding that it names, else all findings of its rule on its site."""
-        named = self.resolve(ruling.finding_id or f"{ruling.rule}/{ruling.site}")
-        if named is not None:
-            return [named]
+        found = self.resolve(ruling.finding_id or f"{ruling.rule}/{ruling.site}")
+        if found is not None:
+            return [found]
         if ruling.finding_id is not None:
             return []
         return [f for f in self._by_id.values() if f.rule == ruling.rule and f.site == ruling.site]
