@@ -215,11 +215,20 @@ class Case:
         self.exemptions = known
         return day
 
-    def next_counting_day(self, after: int, site: str) -> int:
-        """The first day after `after` that is not exempt at `site`."""
+    def last_counting_day(self, due: int, until: int, site: str) -> int:
+        """The last day after `due`, up to `until`, that counts at `site`; `due` where none does."""
+        while self.exempt is not None and until > due and self.exempt.on(until, site):
+            until -= 1
+        return until
+
+    def next_telling_day(self, after: int, site: str) -> int:
+        """The first day after `after` that counts at `site`, or is exempt by what no term has met yet."""
         day = after + 1
         if self.exempt is not None:
-            while day < after + EXEMPT_DAYS_MAX and self._is_exempt(day, site, set()):
+            while day < after + EXEMPT_DAYS_MAX:
+                ids = self.exempt.on(day, site)
+                if not ids or not self.exemptions.issuperset(ids):
+                    break
                 day += 1
         return day
 

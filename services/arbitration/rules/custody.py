@@ -158,7 +158,7 @@ def walk(events: Sequence[Known[Event]], by_type: dict[type, list[Known[Any]]]) 
         step = _STEPS.get(known.event.__class__)
         if step is not None and not (voids and id(known.event) in voids):
             step(walker, known)
-    return _parts(walker, voids, by_type)
+    return _parts(walker, voids)
 
 
 class _Walk:
@@ -252,10 +252,14 @@ class _Walk:
         self.pending = known
 
     def returned_back(self, known: Known[ScanReturned]) -> None:
+        holder = self.holder
         self.departed(known)
         if self.returned is None:
             self.returned = known
             self.leg = "return"
+            if self.holder is holder and holder is not None and holder.site == known.event.data.next_site:
+                # A clock that runs late: the return had begun when this holder received the parcel.
+                holder.leg = "return"
 
     def out(self, known: Known[ScanOutForDelivery]) -> None:
         link = self.scan(known)
@@ -305,9 +309,7 @@ def _voids(by_type: dict[type, list[Known[Any]]]) -> dict[int, Known[SignatureVo
     return found
 
 
-def _parts(
-    walker: _Walk, voids: dict[int, Known[SignatureVoided]], by_type: dict[type, list[Known[Any]]]
-) -> Custody:
+def _parts(walker: _Walk, voids: dict[int, Known[SignatureVoided]]) -> Custody:
     """Give every link its role."""
     links = walker.links
     origin = links[0] if links and links[0].collected is not None else None
@@ -321,7 +323,7 @@ def _parts(
             if link.leg == "return" and link.site == origin.site:
                 link.role = "origin"
     mistaken = _mistaken(walker, delivery)
-    skipped = _never_arrived(walker.skipped, links, origin, by_type) if walker.skipped else []
+    skipped = _never_arrived(walker.skipped, links, origin) if walker.skipped else []
     return Custody(links, origin, delivery, walker.returned, skipped, walker.signatures, mistaken, voids)
 
 
@@ -357,15 +359,14 @@ def _mistaken(walker: _Walk, delivery: Link | None) -> list[Known[SignatureRecor
     return walker.mistaken + moved_on if moved_on else walker.mistaken
 
 
-def _never_arrived(
-    skipped: list[Skipped], links: list[Link], origin: Link | None, by_type: dict[type, list[Known[Any]]]
-) -> list[Skipped]:
-    """Passed over, and no arrival scan or scan of its own anywhere: otherwise its own link answers."""
-    seen = {known.event.data.site for known in by_type.get(ScanArrived, ())}
-    seen.update(link.site for link in links)
-    if origin is not None:
-        seen.add(origin.site)
-    return [one for one in skipped if one.site not in seen]
+def _never_arrived(skipped: list[Skipped], links: list[Link], origin: Link | None) -> list[Skipped]:
+    """Passed over, and no scan of its own since the departure towards it: otherwise the link of that scan answers."""
+    return [
+        one
+        for one in skipped
+        if (origin is None or one.site != origin.site)
+        and not any(link.site == one.site and link.first.at >= one.departure.at for link in links)
+    ]
 
 
 def chain_document(custody: Custody) -> list[dict[str, Any]]:

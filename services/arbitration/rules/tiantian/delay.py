@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, Literal, NamedTuple
 
 from services.arbitration.rules.case import ROLE_NAMES, Case, yuan
@@ -77,14 +77,13 @@ def _finding(
     trigger: Known[Any],
 ) -> Finding | None:
     rate_fen, cap_fen = terms["fine_per_day_fen"], terms["delay_cap_fen"]
-    cap_days = -(-cap_fen // rate_fen) if rate_fen else 0
     links: dict[int, list[Late]] = {}
     for late in stages:
         links.setdefault(id(late.link), []).append(late)
     amount_fen = sum(
         min(cap_fen, rate_fen * sum(late.days for late in of_link)) for of_link in links.values()
     )
-    _review_growth(case, stages, cap_days)
+    _review_growth(case, links.values(), _cap_days(terms))
     late_stages = [late for late in stages if late.days]
     if not late_stages:
         return None
@@ -131,13 +130,13 @@ def _finding(
     )
 
 
-def _review_growth(case: Case, stages: Iterable[Late], cap_days: int) -> None:
-    """A stage that is not done grows by a day at midnight, until it alone reaches the cap."""
-    for late in stages:
-        if late.running and late.days < cap_days:
-            after = max(late.due, case.today)
-            day = after + 1 if late.days else case.next_counting_day(after, late.link.site)
-            case.review(start_of(day))
+def _review_growth(case: Case, links: Iterable[Sequence[Late]], cap_days: int) -> None:
+    """A stage that is not done grows by a day at midnight, until its link reaches the cap."""
+    for of_link in links:
+        running = [late for late in of_link if late.running]
+        if running and sum(late.days for late in of_link) < cap_days:
+            after = max(running[0].due, case.today)
+            case.review(start_of(case.next_telling_day(after, running[0].link.site)))
 
 
 def _stages(case: Case, terms: Terms) -> Iterable[Late]:
@@ -147,14 +146,15 @@ def _stages(case: Case, terms: Terms) -> Iterable[Late]:
     for index, link in enumerate(forward):
         following = forward[index + 1] if index + 1 < len(forward) else None
         if link is custody.delivery:
-            yield _delivery(case, link, terms)
-            if following is None or link is not custody.origin:
-                continue
+            stay = _delivery(case, link, terms)
         elif link is custody.origin:
-            yield _stay(case, link, terms, "origin", "origin_departure_days")
+            stay = _stay(case, link, terms, "origin", "origin_departure_days")
         else:
-            yield _stay(case, link, terms, "transit", "hub_departure_days")
-        haul = _linehaul(case, link, following, terms)
+            stay = _stay(case, link, terms, "transit", "hub_departure_days")
+        yield stay
+        if link is custody.delivery and (following is None or link is not custody.origin):
+            continue
+        haul = _linehaul(case, link, following, terms, stay.days)
         if haul is not None:
             yield haul
 
@@ -169,17 +169,25 @@ def _late(
     uses: tuple[str, ...],
     evidence: tuple[Known[Any] | None, ...],
     touched: set[str],
+    earlier_days: int = 0,
 ) -> Late:
-    until = done if done is not None else _running_until(case, due, link, terms)
+    until = done if done is not None else _running_until(case, due, link, terms, earlier_days)
     days = case.days_late(due, until, link.site, touched)
+    if done is None:
+        until = case.last_counting_day(due, until, link.site)
     return Late(link, stage, due, until, days, done is None, uses, evidence, frozenset(touched))
 
 
-def _running_until(case: Case, due: int, link: Link, terms: Terms) -> int:
-    """Today, but no day after the one on which the cap is reached: from there on nothing grows."""
+def _running_until(case: Case, due: int, link: Link, terms: Terms, earlier_days: int) -> int:
+    """Today, but no day after the one on which the link reaches its cap: from there on nothing grows."""
+    days = max(0, _cap_days(terms) - earlier_days)
+    return min(case.today, max(due, case.next_capped_day(due, days, link.site)))
+
+
+def _cap_days(terms: Terms) -> int:
+    """How many days a link can be late before its fine is at the cap."""
     rate_fen = terms["fine_per_day_fen"]
-    cap_days = -(-terms["delay_cap_fen"] // rate_fen) if rate_fen else 0
-    return min(case.today, max(due, case.next_capped_day(due, cap_days, link.site)))
+    return -(-terms["delay_cap_fen"] // rate_fen) if rate_fen else 0
 
 
 def _stay(case: Case, link: Link, terms: Terms, stage: Stage, term: str) -> Late:
@@ -202,8 +210,8 @@ def _stay(case: Case, link: Link, terms: Terms, stage: Stage, term: str) -> Late
     )
 
 
-def _linehaul(case: Case, link: Link, following: Link | None, terms: Terms) -> Late | None:
-    """From the departure to the next arrival; later days are the departing link's."""
+def _linehaul(case: Case, link: Link, following: Link | None, terms: Terms, stay_days: int) -> Late | None:
+    """From the departure to the next arrival; later days are the departing link's, beside those of its stay."""
     departed = link.departed
     if departed is None or case.parcel is None or departed.event.type == "scan.returned":
         return None
@@ -215,9 +223,17 @@ def _linehaul(case: Case, link: Link, following: Link | None, terms: Terms) -> L
     term = f"linehaul_{case.parcel.scope}_days"
     due = case.due_day(departed.day, terms[term], link.site, touched)
     arrived = following.arrived if following is not None else None
-    evidence = (departed, arrived)
     return _late(
-        case, link, terms, "linehaul", due, arrived.day if arrived else None, (term,), evidence, touched
+        case,
+        link,
+        terms,
+        "linehaul",
+        due,
+        arrived.day if arrived else None,
+        (term,),
+        (departed, arrived),
+        touched,
+        stay_days,
     )
 
 

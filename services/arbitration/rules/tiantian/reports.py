@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import Final, NamedTuple
 
 from services.arbitration.rules.case import Case
+from services.arbitration.rules.harm import damage_statement
 from services.arbitration.rules.rulebook import Rule, Terms
 from services.arbitration.rules.stream import Known
 from services.arbitration.rules.tiantian.fees import may_dispose_from
@@ -24,7 +25,7 @@ from shared.events import (
 from shared.events.outputs import HEADQUARTERS, Award
 
 DAMAGE_KINDS: Final = frozenset({"outer_damage", "inner_damage", "shortage"})
-_BARRED_BY_FEE: Final = frozenset({"loss", "outer_damage", "inner_damage"})
+_BARRED_BY_FEE: Final = DAMAGE_KINDS | {"loss"}
 _SCANS: Final = (ScanCollected, ScanDeparted, ScanArrived, ScanOutForDelivery, ScanProblem, ScanReturned)
 
 
@@ -143,7 +144,7 @@ def _signed_normally(case: Case, filed: Known[ReportFiled], kind: str, _terms: T
         return False
     if kind == "loss":
         return signature.at <= filed.at
-    return kind in DAMAGE_KINDS and damage_statement(case) is None
+    return kind in DAMAGE_KINDS and damage_statement(case, case.custody) is None
 
 
 def normal_signature(case: Case) -> Known[SignatureRecorded] | None:
@@ -152,18 +153,6 @@ def normal_signature(case: Case) -> Known[SignatureRecorded] | None:
     if signature is None or signature.event.data.outer_damage_noted or signature.event.data.struck_out:
         return None
     return signature
-
-
-def damage_statement(case: Case) -> Known[EvidenceSubmitted] | None:
-    """The delivery site's own statement of outer damage."""
-    delivery_site = case.custody.delivery_site
-    if delivery_site is None:
-        return None
-    for known in case.of(EvidenceSubmitted):
-        data = known.event.data
-        if data.kind == "outer_damage_statement" and known.event.site == delivery_site:
-            return known
-    return None
 
 
 def _old_label(case: Case, _filed: Known[ReportFiled], kind: str, _terms: Terms) -> bool:

@@ -110,12 +110,14 @@ def _missorted(case: Case) -> Missorted | None:
     """The first scan that says the parcel was missorted, and who sent it to that site."""
     for problem in case.of(ScanProblem):
         if problem.event.data.reason == "missorted":
+            site = problem.event.data.site
             sent = [
-                (link, departure)
+                (departure.event.data.next_site == site, departure.at, link, departure)
                 for link in case.custody.links
                 for departure in link.departures
-                if departure.event.data.next_site == problem.event.data.site and departure.at <= problem.at
+                if departure.at <= problem.at and link.site != site
             ]
-            link, departure = sent[-1] if sent else (None, None)
+            # Where nobody says to have sent it there, whoever sent it last did, whatever its scan says.
+            *_, link, departure = max(sent, key=lambda one: one[:2], default=(None, None))
             return Missorted(problem, link, departure)
     return None
