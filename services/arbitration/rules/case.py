@@ -221,13 +221,13 @@ class Case:
             until -= 1
         return until
 
-    def next_telling_day(self, after: int, site: str) -> int:
-        """The first day after `after` that counts at `site`, or is exempt by what no term has met yet."""
+    def next_telling_day(self, after: int, site: str, shown: set[str]) -> int:
+        """The first day after `after` that counts at `site`, or is exempt by what is not among `shown` yet."""
         day = after + 1
         if self.exempt is not None:
             while day < after + EXEMPT_DAYS_MAX:
                 ids = self.exempt.on(day, site)
-                if not ids or not self.exemptions.issuperset(ids):
+                if not ids or not shown.issuperset(ids):
                     break
                 day += 1
         return day

@@ -281,7 +281,8 @@ class _Walk:
             self.mistaken.append(known)
             return
         link = self.take(site, known)
-        self.pending = None
+        if link is not holder:
+            self.pending = None
         link.signatures.append(known)
 
 
@@ -360,12 +361,15 @@ def _mistaken(walker: _Walk, delivery: Link | None) -> list[Known[SignatureRecor
 
 
 def _never_arrived(skipped: list[Skipped], links: list[Link], origin: Link | None) -> list[Skipped]:
-    """Passed over, and no scan of its own since the departure towards it: otherwise the link of that scan answers."""
+    """Passed over, and no link of its own that can be of this visit: a later one, or one that never let go, answers itself."""
     return [
         one
         for one in skipped
         if (origin is None or one.site != origin.site)
-        and not any(link.site == one.site and link.first.at >= one.departure.at for link in links)
+        and not any(
+            link.site == one.site and (link.first.at >= one.departure.at or not link.departures)
+            for link in links
+        )
     ]
 
 

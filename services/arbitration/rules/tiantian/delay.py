@@ -83,7 +83,9 @@ def _finding(
     amount_fen = sum(
         min(cap_fen, rate_fen * sum(late.days for late in of_link)) for of_link in links.values()
     )
-    _review_growth(case, links.values(), _cap_days(terms))
+    exemptions = {one for late in stages for one in late.exemptions}
+    for of_link in links.values():
+        _review_growth(case, of_link, _cap_days(terms), exemptions)
     late_stages = [late for late in stages if late.days]
     if not late_stages:
         return None
@@ -126,17 +128,16 @@ def _finding(
                 for stage in late_stages
             ],
         },
-        exemptions=[one for late in stages for one in late.exemptions],
+        exemptions=exemptions,
     )
 
 
-def _review_growth(case: Case, links: Iterable[Sequence[Late]], cap_days: int) -> None:
-    """A stage that is not done grows by a day at midnight, until its link reaches the cap."""
-    for of_link in links:
-        running = [late for late in of_link if late.running]
-        if running and sum(late.days for late in of_link) < cap_days:
-            after = max(running[0].due, case.today)
-            case.review(start_of(case.next_telling_day(after, running[0].link.site)))
+def _review_growth(case: Case, of_link: Sequence[Late], cap_days: int, exemptions: set[str]) -> None:
+    """What a link has not done yet grows by a day at midnight, until the link reaches the cap."""
+    running = next((late for late in of_link if late.running), None)
+    if running is not None and sum(late.days for late in of_link) < cap_days:
+        after = max(running.due, case.today)
+        case.review(start_of(case.next_telling_day(after, running.link.site, exemptions)))
 
 
 def _stages(case: Case, terms: Terms) -> Iterable[Late]:

@@ -56,10 +56,11 @@ def open_attempt(case: Case, link: Link) -> Known[ScanOutForDelivery] | None:
     return next((out for out in link.out if out.at > last_end), None)
 
 
-def own_entry_due(case: Case, link: Link, terms: Terms, touched: set[str]) -> int:
-    """The last second for the delivery link's entry; where it first went out only later, noon of the day after that."""
+def own_entry_due(
+    case: Case, link: Link, attempt: Known[ScanOutForDelivery] | None, terms: Terms, touched: set[str]
+) -> int:
+    """The last second for the delivery link's entry; where its attempt was only later, noon of the day after that."""
     due = delivery_due(case, link, terms, touched)
-    attempt = open_attempt(case, link)
     if attempt is not None and attempt.at > due.entry:
         return entry_by(case, attempt.day, link.site, terms, touched)
     return due.entry

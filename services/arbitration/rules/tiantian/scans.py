@@ -68,7 +68,7 @@ def tt_02(case: Case, rule: Rule) -> Iterable[Finding]:
     if attempt is None or terms is None:
         return ()
     touched: set[str] = set()
-    due = own_entry_due(case, link, terms, touched)
+    due = own_entry_due(case, link, attempt, terms, touched)
     if not case.review(due + 1):
         return ()
     return [
@@ -100,7 +100,7 @@ def tt_03(case: Case, rule: Rule) -> Iterable[Finding]:
     if terms is None:
         return ()
     touched: set[str] = set()
-    due = own_entry_due(case, link, terms, touched)
+    due = own_entry_due(case, link, next(iter(link.out), None), terms, touched)
     standing: dict[str, list[Known[SignatureRecorded]]] = {}
     for entry in case.of(SignatureRecorded):
         if entry.event.data.site != link.site and _stood(case, entry, due):
