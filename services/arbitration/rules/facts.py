@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import date, datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
 from services.arbitration.rules.localtime import date_of, day_number, day_of, seconds
+
+_Moment = Annotated[datetime, msgspec.Meta(tz=True)]
 
 
 class SiteFact(msgspec.Struct, frozen=True):
@@ -109,9 +111,9 @@ def facts_from_members(members: Mapping[str, Any]) -> Facts:
 
     An exemption's id may be left out; it is then numbered. Raises msgspec.ValidationError with the place of what is wrong.
     """
+    given = msgspec.convert(members.get("exemptions") or [], list[dict[str, Any]])
     exemptions = [
-        _with_days({"exemption_id": f"exemption-{number}", **one}) if isinstance(one, dict) else one
-        for number, one in enumerate(members.get("exemptions") or (), 1)
+        _with_days({"exemption_id": f"exemption-{number}", **one}) for number, one in enumerate(given, 1)
     ]
     sites = msgspec.convert(members.get("sites") or [], list[SiteFact])
     return Facts(
@@ -127,5 +129,5 @@ def _with_days(members: dict[str, Any]) -> dict[str, Any]:
     for name in ("from", "to"):
         text = members.get(name)
         if isinstance(text, str) and len(text) > len("2026-03-05"):
-            members[name] = date_of(day_of(seconds(msgspec.convert(text, datetime))))
+            members[name] = date_of(day_of(seconds(msgspec.convert(text, _Moment))))
     return members

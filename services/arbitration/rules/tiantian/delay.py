@@ -55,11 +55,8 @@ def tt_04(case: Case, rule: Rule) -> Iterable[Finding]:
     terms = rule.at(trigger.day)
     reporter = reports[0].site if reports else None
     stages: dict[str, list[Late]] = {}
-    lost = case.memo.get(LOST_AT)
     for late in _stages(case, terms):
-        # A loss replaces the delay of its own link, not that of another stay of the same site.
-        if late.link.first is not lost:
-            stages.setdefault(late.link.site, []).append(late)
+        stages.setdefault(late.link.site, []).append(late)
     findings = (
         _finding(case, rule, terms, site, stages_of_site, reporter, trigger)
         for site, stages_of_site in stages.items()
@@ -144,7 +141,11 @@ def _stages(case: Case, terms: Terms) -> Iterable[Late]:
     """Every stage of the forward leg that can be late."""
     custody = case.custody
     forward = [link for link in custody.links if link.leg == "forward"]
+    lost = case.memo.get(LOST_AT)
     for index, link in enumerate(forward):
+        if link.first is lost:
+            # A loss replaces the delay of its own link, not that of another stay of the same site.
+            continue
         following = forward[index + 1] if index + 1 < len(forward) else None
         if link is custody.delivery:
             stay = _delivery(case, link, terms)
