@@ -60,10 +60,12 @@ def decide(
     """
     rules = rulebooks.of(network)
     case = Case(events, facts, rules, seconds(now))
-    found = case.found
-    for rule in rules.asked(case.by_type):
-        found += rule.decide(case, rule)
-    found, standing = _settled(case, rules, found)
+    found, standing = _settled(case, rules, _judged(case, rules))
+    if standing.overturned:
+        # A loss that was taken away replaces no delay any more.
+        case = Case(events, facts, rules, seconds(now))
+        case.overturned = standing.overturned
+        found, standing = _settled(case, rules, _judged(case, rules))
     added = [finding for finisher in rules.finishers for finding in finisher(case, standing.findings())]
     if added:
         standing = after_rules(case, [*found, *added])
@@ -80,6 +82,13 @@ def decide(
     )
 
 
+def _judged(case: Case, rules: NetworkRules) -> list[Finding]:
+    """What the rules find, each asked in turn."""
+    for rule in rules.asked(case.by_type):
+        case.found += rule.decide(case, rule)
+    return case.found
+
+
 def _settled(case: Case, rules: NetworkRules, judged: list[Finding]) -> tuple[list[Finding], Standing]:
     """The findings of the rules with their money divided, in the register's order, and how they stand after decisions."""
     found = _adjusted(case, rules, judged)
@@ -87,9 +96,11 @@ def _settled(case: Case, rules: NetworkRules, judged: list[Finding]) -> tuple[li
         found = sorted(found, key=lambda finding: (rules.by_id[finding.rule].order, finding.finding_id))
     standing = after_rules(case, found)
     if standing.overturned:
-        # What an officer took away competes with nothing: the money is divided among what is left.
-        left = [finding for finding in judged if finding.finding_id not in standing.overturned]
-        divided = {finding.finding_id: finding for finding in _adjusted(case, rules, left)}
+        # What an officer took away competes with nothing: the money is divided among what is left, and what was moved keeps its own.
+        taken = standing.overturned
+        groups = [[finding for finding in judged if finding.finding_id not in taken]]
+        groups += [[finding] for finding in judged if finding.finding_id in taken]
+        divided = {f.finding_id: f for group in groups for f in _adjusted(case, rules, group)}
         found = [divided.get(finding.finding_id, finding) for finding in found]
         standing = after_rules(case, found)
     return found, standing

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from services.arbitration.rules.custody import Custody, Link, walk
@@ -48,6 +48,7 @@ class Case:
         "network",
         "next_review",
         "now",
+        "overturned",
         "rules",
         "today",
     )
@@ -67,6 +68,8 @@ class Case:
         self.general_rule: Rule = rules.general
         self.found: list[Finding] = []
         """What the rules asked so far have found."""
+        self.overturned: Collection[str] = ()
+        """Findings that a decision took away: what they replaced stands again."""
         self.memo: dict[str, Any] = {}
         """What one rule worked out and others of its book use, by a name."""
         self.next_review: int | None = None

@@ -68,7 +68,7 @@ def tt_07(case: Case, rule: Rule) -> Iterable[Finding]:
         # What turned up after a private settlement changes nobody's liability: the chain of the report's time counts.
         custody = case.custody_until(reported[0].filed.at)
     blame = loss(case, custody)
-    if blame is not None:
+    if blame is not None and f"{rule.id}/{blame.link.site}" not in case.overturned:
         case.memo[LOST_AT] = blame.link.first
     return [] if blame is None else list(_by_site(case, rule, [Claim(blame, reported)], struck_out=False))
 
