@@ -19,6 +19,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from services.arbitration.facts import FactBook
+from services.arbitration.handlers import projecting
 from services.arbitration.handlers.ingest import Ingest
 from services.arbitration.judging import Judged, Judgement, Judging
 from services.arbitration.settings import ArbitrationSettings
@@ -210,6 +211,8 @@ class Deciding:
             if asked.priority == reviews.QUIET and (quiet_at := self._not_quiet_until(stream, asked, now)):
                 return Judgement(subject, asked.partition, postponed_to=quiet_at)
             facts = self._facts.known_for(subject, now, work.first_issued.get(subject, {}))
+            if asked.priority == reviews.PROJECT:
+                return self._judging.replay(subject, asked.partition, stream, head, facts, now)
             asked_for = asked.priority in (reviews.RETRY, reviews.AT_ONCE)
             return self._judging.judge(
                 subject, asked.partition, stream, head, facts, now, asked_for=asked_for
@@ -246,6 +249,7 @@ class Deciding:
         if failed:
             await cases.park(driver, failed)
         await cases.release(driver, work.retried())
+        await projecting.keep(driver, [o.looked for o in outcomes if o.looked is not None])
         await reviews.delete(driver, [review.address for review in due])
         await reviews.insert(driver, self._following(work))
         await self._publish(connection, issued)
