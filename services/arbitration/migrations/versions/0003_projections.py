@@ -17,13 +17,13 @@ _SCORE = """network text COLLATE "C" NOT NULL,
         day date NOT NULL,
         rule text COLLATE "C" NOT NULL,
         measure text COLLATE "C" NOT NULL,
-        amount bigint NOT NULL"""
+        amount {kind} NOT NULL"""
 _EXCHANGE = """network text COLLATE "C" NOT NULL,
         origin text COLLATE "C" NOT NULL,
         collected_in date NOT NULL,
         delivery text COLLATE "C" NOT NULL,
         delivered_in date NOT NULL,
-        amount bigint NOT NULL"""
+        amount {kind} NOT NULL"""
 
 _STATEMENTS = (
     """CREATE TABLE projections (
@@ -87,27 +87,27 @@ _STATEMENTS = (
     )""",
     "ALTER TABLE tallies ALTER COLUMN tally SET STORAGE EXTERNAL",
     "COMMENT ON TABLE tallies IS 'what each waybill adds to the scorecards, msgpack: the next look adds the difference'",
-    f"CREATE TABLE scorecard_changes (generation integer NOT NULL, {_SCORE})",
+    f"CREATE TABLE scorecard_changes (generation integer NOT NULL, {_SCORE.format(kind='bigint')})",
     "COMMENT ON TABLE scorecard_changes IS 'differences that are not folded into scorecards yet; insert-only'",
-    f"""CREATE TABLE scorecards (generation integer NOT NULL, {_SCORE},
+    f"""CREATE TABLE scorecards (generation integer NOT NULL, {_SCORE.format(kind="numeric")},
         PRIMARY KEY (generation, network, site, day, rule, measure))""",
     """COMMENT ON TABLE scorecards IS 'sums by site (empty: no site) and local day; rule: empty but for findings and their
         money. Read together with scorecard_changes'""",
-    f"CREATE TABLE exchange_changes (generation integer NOT NULL, {_EXCHANGE})",
-    f"""CREATE TABLE exchanges (generation integer NOT NULL, {_EXCHANGE},
+    f"CREATE TABLE exchange_changes (generation integer NOT NULL, {_EXCHANGE.format(kind='bigint')})",
+    f"""CREATE TABLE exchanges (generation integer NOT NULL, {_EXCHANGE.format(kind="numeric")},
         PRIMARY KEY (generation, network, collected_in, delivered_in, origin, delivery))""",
-    """COMMENT ON TABLE exchanges IS 'parcels by who collected and who delivered them and the first days of the months in
-        which (infinity: not delivered), for the monthly rate of ZT-10. Read together with exchange_changes'""",
+    """COMMENT ON TABLE exchanges IS 'parcels by who collected them and who delivered them, and by the first days of the
+        months in which; a site that is not known is empty, with the others month. Read together with exchange_changes'""",
     """CREATE TABLE parcels (
         generation integer NOT NULL,
         subject text COLLATE "C" NOT NULL,
         network text COLLATE "C" NOT NULL,
         site text NOT NULL,
         towards text,
-        last_event_at timestamptz NOT NULL,
+        last_recorded_at timestamptz NOT NULL,
         PRIMARY KEY (generation, subject)
     )""",
-    "CREATE INDEX parcels_last ON parcels (generation, network, last_event_at)",
+    "CREATE INDEX parcels_last ON parcels (generation, network, last_recorded_at, subject)",
     "COMMENT ON TABLE parcels IS 'parcels on their way as of the last look: who holds each and when it was last heard of'",
     *(
         f"ALTER TABLE {table} SET (autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_cost_delay = 0)"

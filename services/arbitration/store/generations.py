@@ -88,9 +88,11 @@ async def plan(
     )
 
 
-async def looks_left(driver: Connection) -> int:
-    """PROJECT reviews that wait."""
-    found: int = await driver.fetchval("SELECT count(*) FROM reviews WHERE priority = $1", reviews.PROJECT)
+async def looks_left(driver: Connection, most: int | None = None) -> int:
+    """PROJECT reviews that wait, counted up to `most`."""
+    found: int = await driver.fetchval(
+        "SELECT count(*) FROM (SELECT FROM reviews WHERE priority = $1 LIMIT $2) AS r", reviews.PROJECT, most
+    )
     return found
 
 
@@ -113,13 +115,21 @@ async def forgotten(driver: Connection, name: str) -> None:
     await driver.execute("UPDATE projections SET retired = NULL WHERE name = $1", name)
 
 
-async def alone(driver: Connection, duty: str) -> bool:
-    """Whether this transaction is the only one at `duty`, of all copies; until it ends."""
-    found: bool = await driver.fetchval(
-        "SELECT pg_try_advisory_xact_lock(hashtext($1))", f"projections {duty}"
-    )
+async def alone(driver: Connection) -> bool:
+    """Whether this transaction is the only one at the upkeep, of all copies; until it ends."""
+    found: bool = await driver.fetchval("SELECT pg_try_advisory_xact_lock(hashtext('projections'))")
     return found
 
 
 async def _no_decision_under_way(driver: Connection) -> None:
     await driver.execute("SELECT FROM partition_positions ORDER BY consumer_group, partition FOR UPDATE")
+
+
+async def forget_rows(driver: Connection, table: str, generation: int, rows_max: int) -> bool:
+    """Delete up to `rows_max` of a generation's rows from `table`; True where some may be left."""
+    done: str = await driver.execute(
+        f"DELETE FROM {table} WHERE ctid = ANY(ARRAY(SELECT ctid FROM {table} WHERE generation = $1 LIMIT $2))",
+        generation,
+        rows_max,
+    )
+    return done == f"DELETE {rows_max}"
