@@ -23,8 +23,11 @@ from shared.registry import NETWORK_PATTERN, SITE_PATTERN
 Reader = Annotated[Principal, Depends(require("read"))]
 Network = Annotated[str | None, Query(pattern=NETWORK_PATTERN)]
 Site = Annotated[str | None, Query(pattern=SITE_PATTERN)]
-HOURS_MAX: Final = 24 * 366
 _HOURS: Final = 24
+_HOURS_MAX: Final = 24 * 366
+Hours = Annotated[
+    int | None, Query(ge=1, le=_HOURS_MAX, description="hours without any event; 24 if not given")
+]
 _MILLION: Final = 1_000_000
 _PAGES_MAX: Final = 10
 """Pages of candidates read for one answer at most: of those that have moved since the last look nothing is shown."""
@@ -52,10 +55,9 @@ def confined(who: Principal, network: str | None, site: str | None) -> tuple[str
 def router(cases: CaseReader, look_hours: int) -> APIRouter:
     """`GET /v1/scorecards` and `GET /v1/silences`. `look_hours`: how soon a silent parcel is known."""
     routes = APIRouter(tags=["scorecards"])
-    Hours = Annotated[int, Query(le=HOURS_MAX, description=f"hours without any event, {look_hours} at least")]
-    default_hours = max(_HOURS, look_hours)
 
-    def silent_since(hours: int) -> datetime:
+    def silent_since(hours: int | None) -> datetime:
+        hours = max(_HOURS, look_hours) if hours is None else hours
         if hours < look_hours:
             why = f"must be {look_hours} at least: so long after its last event a parcel is looked at"
             raise invalid(("/query/hours", why))
@@ -69,7 +71,7 @@ def router(cases: CaseReader, look_hours: int) -> APIRouter:
         first: Annotated[LocalDay | None, Query(alias="from", description="first local day")] = None,
         last: Annotated[LocalDay | None, Query(alias="to", description="last local day, included")] = None,
         group: Group = "site",
-        hours: Hours = default_hours,
+        hours: Hours = None,
         cursor: Cursor = None,
         limit: Limit = LIMIT_DEFAULT,
     ) -> dict[str, Any]:
@@ -90,7 +92,7 @@ def router(cases: CaseReader, look_hours: int) -> APIRouter:
         who: Reader,
         network: Network = None,
         site: Site = None,
-        hours: Hours = default_hours,
+        hours: Hours = None,
         cursor: Cursor = None,
         limit: Limit = LIMIT_DEFAULT,
     ) -> dict[str, Any]:

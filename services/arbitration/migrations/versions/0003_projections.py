@@ -1,5 +1,7 @@
 """Projections: complaint clocks, scorecards and parcels on their way, each in generations that can be rebuilt."""
 
+from pathlib import Path
+
 from alembic import op
 
 revision = "0003"
@@ -10,6 +12,15 @@ def upgrade() -> None:
     """Create the tables. Where the journal holds waybills already, every projection begins with a rebuild."""
     for statement in _STATEMENTS:
         op.execute(statement)
+    op.execute(_REPORTING_IS_THERE)
+    for statement in Path(__file__).with_name("0003_reporting.sql").read_text(encoding="utf-8").split(";\n"):
+        if statement.strip():
+            op.execute(statement)
+
+
+_REPORTING_IS_THERE = """DO $$ BEGIN IF to_regnamespace('reporting') IS NULL THEN
+    RAISE 'There is no schema reporting: run deploy/postgres/roles.sql of this version, then start again.';
+    END IF; END $$"""
 
 
 _SCORE = """network text COLLATE "C" NOT NULL,
