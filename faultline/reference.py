@@ -120,12 +120,11 @@ def _reporting_page() -> str:
         )
     }
     sections = [_REPORTING_HEAD]
-    for view, columns in re.findall(r"CREATE VIEW reporting\.(\w+) AS\nSELECT (.*?)\nFROM", sql, re.DOTALL):
-        # A column is called by the last word of its expression; commas within brackets part no columns.
-        names = [
-            column.split()[-1] for column in re.split(r",(?![^()]*\))", re.sub(r"\(.*?\)+", "", columns))
-        ]
-        rows = "".join(f"| `{name}` | {comments.get(f'{view}.{name}', '')} |\n" for name in names)
+    for view, columns in re.findall(r"CREATE VIEW reporting\.(\w+) \((.*?)\) AS", sql, re.DOTALL):
+        rows = "".join(
+            f"| `{name}` | {comments.get(f'{view}.{name}', '')} |\n"
+            for name in columns.replace(",", " ").split()
+        )
         sections.append(
             f"## `reporting.{view}`\n\n{comments[view]}.\n\n| column | meaning |\n|---|---|\n{rows}"
         )

@@ -1,6 +1,7 @@
-CREATE VIEW reporting.scorecards_daily AS
-SELECT network, site, day, parcels, late_parcels, round(late_parcels / nullif(parcels, 0), 6) AS late_rate, findings,
-    amount_fen, complaints, round(complaints * 1000000 / nullif(parcels, 0), 2) AS complaints_per_million, escalations
+CREATE VIEW reporting.scorecards_daily (network, site, day, parcels, late_parcels, late_rate, findings, amount_fen, complaints, complaints_per_million,
+    escalations) AS
+SELECT network, site, day, parcels, late_parcels, round(late_parcels / nullif(parcels, 0), 6), findings,
+    amount_fen, complaints, round(complaints * 1000000 / nullif(parcels, 0), 2), escalations
 FROM (
     SELECT network, nullif(site, '') AS site, day,
         coalesce(sum(amount) FILTER (WHERE measure = 'parcels'), 0) AS parcels,
@@ -27,8 +28,8 @@ COMMENT ON COLUMN reporting.scorecards_daily.complaints IS 'complaints for which
 COMMENT ON COLUMN reporting.scorecards_daily.complaints_per_million IS 'complaints per million parcels of the day';
 COMMENT ON COLUMN reporting.scorecards_daily.escalations IS 'complaints about the site that went to a regulator or association';
 
-CREATE VIEW reporting.findings_daily AS
-SELECT network, nullif(site, '') AS site, rule, day,
+CREATE VIEW reporting.findings_daily (network, site, rule, day, findings, amount_fen) AS
+SELECT network, nullif(site, ''), rule, day,
     coalesce(sum(amount) FILTER (WHERE measure = 'findings'), 0) AS findings,
     coalesce(sum(amount) FILTER (WHERE measure = 'amount_fen'), 0) AS amount_fen
 FROM (SELECT * FROM scorecards UNION ALL SELECT * FROM scorecard_changes) AS s
@@ -41,8 +42,8 @@ COMMENT ON COLUMN reporting.findings_daily.site IS 'null: what stands on no site
 COMMENT ON COLUMN reporting.findings_daily.day IS 'local day of what triggered the finding';
 COMMENT ON COLUMN reporting.findings_daily.amount_fen IS 'in fen; liability, rejections and alerts have none';
 
-CREATE VIEW reporting.parcels_on_their_way AS
-SELECT network, split_part(subject, '/', 2) AS waybill, site, towards, last_recorded_at
+CREATE VIEW reporting.parcels_on_their_way (network, waybill, site, towards, last_recorded_at) AS
+SELECT network, split_part(subject, '/', 2), site, towards, last_recorded_at
 FROM parcels
 WHERE generation = (SELECT live FROM projections WHERE name = 'silences');
 
@@ -51,8 +52,11 @@ COMMENT ON COLUMN reporting.parcels_on_their_way.site IS 'who holds the parcel, 
 COMMENT ON COLUMN reporting.parcels_on_their_way.towards IS 'the site that it was sent to, null while it is held';
 COMMENT ON COLUMN reporting.parcels_on_their_way.last_recorded_at IS 'when the system had last heard of it, as of the last look; GET /v1/silences checks the journal';
 
-CREATE VIEW reporting.complaint_clocks AS
-SELECT network, split_part(subject, '/', 2) AS waybill, complaint_id, channel, category, claimant, against_site,
+CREATE VIEW reporting.complaint_clocks (network, waybill, complaint_id, channel, category, claimant, against_site, responsible_site, major,
+    major_ground, flagged_at, opened_at, forwarded_at, forward_due_at, received_at, contacted_at, contact_due_at, progressed_at,
+    progress_due_at, handled_at, settled_at, settle_due_at, followed_up_at, follow_up_due_at, closed_at, satisfied, class,
+    subclass, state, reopened, escalations) AS
+SELECT network, split_part(subject, '/', 2), complaint_id, channel, category, claimant, against_site,
     responsible_site, major, major_ground, flagged_at, opened_at, forwarded_at, forward_due_at, received_at, contacted_at,
     contact_due_at, progressed_at, progress_due_at, handled_at, settled_at, settle_due_at, followed_up_at,
     follow_up_due_at, closed_at, satisfied, class, subclass, state, reopened, escalations
