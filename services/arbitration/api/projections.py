@@ -9,7 +9,6 @@ from fastapi import APIRouter, Depends, Path
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.arbitration.store import generations as store
-from services.arbitration.store import journal
 from services.arbitration.store.generations import Generations
 from shared.clock import Clock
 from shared.http.auth import Principal, require
@@ -23,16 +22,15 @@ def router(engine: AsyncEngine, clock: Clock) -> APIRouter:
     @routes.get("/v1/projections")
     async def list_projections(_: Annotated[Principal, Depends(require("admin"))]) -> dict[str, Any]:
         """Every projection, and how far its rebuild is."""
-        async with engine.connect() as connection:
-            return {"items": await _all(await journal.driver(connection)), "next": None}
+        async with store.transaction(engine) as driver:
+            return {"items": await _all(driver), "next": None}
 
     @routes.post("/v1/projections/{name}/rebuild", status_code=202)
     async def rebuild(
         name: Annotated[str, Path(max_length=64)], _: Annotated[Principal, Depends(require("admin"))]
     ) -> dict[str, Any]:
         """Build the projection anew from the journal beside the live one, which is read until the new one is complete."""
-        async with engine.begin() as connection:
-            driver = await journal.driver(connection)
+        async with store.transaction(engine) as driver:
             if name not in await store.generations(driver):
                 raise not_found(f"projection {name}")
             if not await store.start(driver, name, clock.now()):

@@ -18,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from services.arbitration.projections.looked import Looked
 from services.arbitration.settings import ArbitrationSettings
 from services.arbitration.store import generations as store
-from services.arbitration.store import journal, scorecards
+from services.arbitration.store import scorecards
 from services.arbitration.store.generations import Generations, Projection
 from services.arbitration.store.scorecards import Scorecards
 from services.arbitration.store.silences import Silences
@@ -66,8 +66,7 @@ class Upkeep:
                 await asyncio.sleep(self._settings.projection_poll_ms / 1000)
 
     async def _alone(self, step: Callable[[Connection], Awaitable[bool]]) -> bool:
-        async with self._engine.begin() as connection:
-            driver = await journal.driver(connection)
+        async with store.transaction(self._engine) as driver:
             return await store.alone(driver) and await step(driver)
 
     async def _fold(self, driver: Connection) -> bool:

@@ -6,14 +6,16 @@ locks its own: no decision is under way that saw the generations before.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import NamedTuple, Protocol
 
 from asyncpg import Connection
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.arbitration.projections.looked import Looked
-from services.arbitration.store import reviews
+from services.arbitration.store import journal, reviews
 
 
 class Projection(Protocol):
@@ -47,6 +49,15 @@ class Generations(NamedTuple):
 
 _SELECT = f"SELECT {', '.join(Generations._fields)} FROM projections"
 _DONE = "NOT EXISTS (SELECT FROM reviews WHERE priority = $1)"
+
+
+@asynccontextmanager
+async def transaction(engine: AsyncEngine) -> AsyncIterator[Connection]:
+    """A transaction of the driver's own: SQLAlchemy begins one only with a statement of its own."""
+    async with engine.connect() as connection:
+        driver = await journal.driver(connection)
+        async with driver.transaction():
+            yield driver
 
 
 async def generations(driver: Connection) -> dict[str, Generations]:
