@@ -51,6 +51,14 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
         return chain_document(self.chain)
 
 
+def asked(events: Sequence[Known[Event]], facts: Facts, rules: NetworkRules, now: datetime) -> Case:
+    """The waybill at `now` with what every rule found, before money is divided and officers' decisions count."""
+    case = Case(events, facts, rules, seconds(now))
+    for rule in rules.asked(case.by_type):
+        case.found += rule.decide(case, rule)
+    return case
+
+
 def decide(
     events: Sequence[Known[Event]], facts: Facts, rulebooks: Rulebooks, now: datetime, network: str
 ) -> Decision:
@@ -59,11 +67,8 @@ def decide(
     The same events, facts, rulebooks and moment give the same decision, whoever asks and however the events came.
     """
     rules = rulebooks.of(network)
-    case = Case(events, facts, rules, seconds(now))
-    found = case.found
-    for rule in rules.asked(case.by_type):
-        found += rule.decide(case, rule)
-    found, standing = _settled(case, rules, found)
+    case = asked(events, facts, rules, now)
+    found, standing = _settled(case, rules, case.found)
     added = [finding for finisher in rules.finishers for finding in finisher(case, standing.findings())]
     if added:
         standing = after_rules(case, [*found, *added])
@@ -152,4 +157,4 @@ def merge(previous: Sequence[Finding], decision: Decision) -> list[Finding]:
     return [*merged, *standing.values()]
 
 
-__all__ = ["Decision", "Standing", "Status", "decide", "merge"]
+__all__ = ["Decision", "Standing", "Status", "asked", "decide", "merge"]
