@@ -39,13 +39,18 @@ def row(waybill: Complained, facts: Facts | None = None) -> ComplaintRow:
 def test_a_complaint_just_opened() -> None:
     found = row(complained("attitude", channel="web", major=True, major_ground="regulator"))
     assert (found.complaint_id, found.desk, found.channel, found.category) == ("C1", "cs", "web", "attitude")
-    assert (found.major, found.major_ground, found.site, found.state) == (True, "regulator", "BJ02", "open")
+    assert (found.major, found.major_ground, found.responsible_site, found.state) == (
+        True,
+        "regulator",
+        "BJ02",
+        "open",
+    )
     assert (found.class_, found.subclass, found.closed_at_intake) == (None, None, False)
     assert found.opened_at == found.forwarded_at == OPENED
     assert found.forward_due_at == at(5, "10:30")
     assert found.contact_due_at == found.progress_due_at == at(6, "09:30")
     assert found.settle_due_at == at(10, "23:59:59")
-    done = (found.received_at, found.contacted_at, found.progress_told_at, found.settled_at)
+    done = (found.received_at, found.contacted_at, found.progressed_at, found.settled_at)
     assert done == (None, None, None, None)
     assert (found.follow_up_due_at, found.followed_up_at, found.escalations) == (None, None, 0)
 
@@ -74,38 +79,47 @@ def test_a_life() -> None:
     assert row(waybill).contact_due_at == at(6, "18:00")
     waybill.replied("contacted", at(6, "10:00"))
     assert (row(waybill).state, row(waybill).contacted_at) == ("contacted", at(6, "10:00"))
-    assert row(waybill).progress_told_at is None
+    assert row(waybill).progressed_at is None
     waybill.replied("progress", at(6, "12:00"))
-    assert row(waybill).progress_told_at == at(6, "12:00")
+    assert row(waybill).progressed_at == at(6, "12:00")
     waybill.handled(at(8, "16:00"))  # Monday 9 March: followed up until Thursday 12 March
     assert (row(waybill).state, row(waybill).settled_at) == ("settled", at(8, "16:00"))
     assert (row(waybill).follow_up_due_at, row(waybill).followed_up_at) == (at(11, "23:59:59"), None)
     waybill.escalated("other", at(9), complaint_id="C1")
     waybill.escalated("other", at(9), "X2", complaint_id="another")
-    assert (row(waybill).escalations, row(waybill).escalated_at) == (1, at(9))
+    waybill.add("complaint.flagged", "/desks/cs", at(9), complaint_id="C1", ground="customer_risk")
+    assert (row(waybill).escalations, row(waybill).flagged_at) == (1, at(9))
     waybill.closed(at(11), satisfied=True, **{"class": "operations", "subclass": "work error"})
     found = row(waybill)
     assert (found.state, found.followed_up_at) == ("closed", at(11))
     assert (found.class_, found.subclass) == ("operations", "work error")
-    assert found.settled_at == found.first_settled_at == at(8, "16:00")
+    assert found.handled_at == found.settled_at == found.first_settled_at == at(8, "16:00")
+    assert (found.closed_at, found.satisfied) == (at(11), True)
 
 
 def test_settling_tells_the_progress_and_sending_to_headquarters_does_not() -> None:
     waybill = complained()
     waybill.replied("referred_hq", at(5, "12:00"))
     waybill.handled(at(6, "08:00"))
-    assert (row(waybill).contacted_at, row(waybill).progress_told_at) == (at(5, "12:00"), at(6, "08:00"))
+    assert (row(waybill).contacted_at, row(waybill).progressed_at) == (at(5, "12:00"), at(6, "08:00"))
 
 
 def test_closed_satisfied_at_intake_has_no_clocks() -> None:
     waybill = complained()
     waybill.closed(at(5, "10:30"), satisfied=True)
     found = row(waybill)
-    assert (found.state, found.closed_at_intake, found.site) == ("closed", True, "BJ02")
+    assert (found.state, found.closed_at_intake, found.responsible_site) == ("closed", True, "BJ02")
     assert (found.settled_at, found.followed_up_at) == (at(5, "10:30"), at(5, "10:30"))
-    assert [value for name, value in found._asdict().items() if name in ComplaintRow._field_defaults] == [
-        None
-    ] * 7
+    clocks = (
+        "forward_due",
+        "forwarded",
+        "received",
+        "contact_due",
+        "progress_due",
+        "progressed",
+        "settle_due",
+    )
+    assert {getattr(found, f"{clock}_at") for clock in clocks} == {None}
     waybill.reopened(at(6))
     found = row(waybill)
     assert (found.state, found.closed_at_intake, found.settle_due_at) == ("open", False, at(10, "23:59:59"))
@@ -146,7 +160,7 @@ def test_reopened(again: datetime, missed: bool) -> None:
     waybill.handled(at(8, "16:00"))  # to be followed up until day 11
     waybill.reopened(again)
     found = row(waybill)
-    assert (found.state, found.reopenings, found.reopened_at) == ("open", 1, again)
+    assert (found.state, found.reopened, found.reopened_at) == ("open", 1, again)
     assert (found.settled_at, found.follow_up_due_at, found.followed_up_at) == (None, None, None)
     assert (found.first_settled_at, found.settle_due_at) == (at(8, "16:00"), at(10, "23:59:59"))
     assert found.follow_up_missed is missed
@@ -164,15 +178,20 @@ def test_several_complaints_on_a_waybill() -> None:
     waybill.complained("attitude", at(6), "C2", against_site="HBJ1")
     waybill.handled(at(7), complaint_id="C2")
     first, second = rows(waybill.events, at(30))
-    assert (first.complaint_id, first.site, first.state) == ("C1", "GZ01", "open")
-    assert (second.complaint_id, second.site, second.state) == ("C2", "HBJ1", "settled")
+    assert (first.complaint_id, first.responsible_site, first.state) == ("C1", "GZ01", "open")
+    assert (second.complaint_id, second.responsible_site, second.state) == ("C2", "HBJ1", "settled")
 
 
 def test_nobody_to_ask() -> None:
     waybill = Complained("unheard-of")
     waybill.complained("other", OPENED)
     found = row(waybill)
-    assert (found.site, found.state, found.forwarded_at, found.settle_due_at) == (None, "open", None, None)
+    assert (found.responsible_site, found.state, found.forwarded_at, found.settle_due_at) == (
+        None,
+        "open",
+        None,
+        None,
+    )
 
 
 def test_the_liable_site_answers() -> None:
@@ -182,7 +201,7 @@ def test_the_liable_site_answers() -> None:
     waybill.departed("HGZ1", "BJ02", at(4))
     waybill.arrived("BJ02", at(4, "18:00"))
     waybill.complained("delay", at(6))
-    assert row(waybill).site == "HGZ1"
+    assert row(waybill).responsible_site == "HGZ1"
 
 
 def test_before_the_rules_are_in_force() -> None:
@@ -212,9 +231,9 @@ def test_the_rows_say_what_the_rules_find(
     expected = set()
     for one in complaint_rows(case):
         if _missed(one.contact_due_at, one.contacted_at, now):
-            expected.add(f"SD-02/{one.site}/{one.complaint_id}")
+            expected.add(f"SD-02/{one.responsible_site}/{one.complaint_id}")
         if _missed(one.settle_due_at, one.first_settled_at, now):
-            expected.add(f"SD-03/{one.site}/{one.complaint_id}")
+            expected.add(f"SD-03/{one.responsible_site}/{one.complaint_id}")
         if one.follow_up_missed or _missed(one.follow_up_due_at, one.followed_up_at, now):
             expected.add(f"SD-05/-/{one.complaint_id}")
     assert found == expected
