@@ -8,7 +8,15 @@ from importlib.metadata import version
 
 from fastapi import FastAPI
 
-from services.arbitration.api import adjudications, cases, operations, projections, rulebooks, scorecards
+from services.arbitration.api import (
+    adjudications,
+    cases,
+    complaints,
+    operations,
+    projections,
+    rulebooks,
+    scorecards,
+)
 from services.arbitration.api.reader import CaseReader
 from services.arbitration.domain import load_rulebooks
 from services.arbitration.duties import Duties
@@ -62,6 +70,7 @@ def application(settings: ArbitrationSettings) -> FastAPI:
     return service.app(
         [
             cases.router(reader),
+            complaints.router(service.engine, service.clock),
             adjudications.router(books),
             rulebooks.router(books),
             operations.router(service.engine, service.clock, deciding, settings.partitions),

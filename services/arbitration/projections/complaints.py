@@ -9,8 +9,11 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final, Literal, NamedTuple
 
+from services.arbitration.domain.decision import asked
+from services.arbitration.projections.looked import Looked
 from services.arbitration.rules.case import Case
 from services.arbitration.rules.clocks import (
+    DESKS,
     contact_term,
     contacts_of,
     desk_of,
@@ -21,7 +24,7 @@ from services.arbitration.rules.clocks import (
 from services.arbitration.rules.complaints import Complaint, complaints, responsible_site
 from services.arbitration.rules.localtime import HOUR_S, moment_of
 from services.arbitration.rules.stream import Known
-from shared.events import ComplaintEscalated, ComplaintFlagged, Event
+from shared.events import ComplaintEscalated, ComplaintFlagged, ComplaintOpened, Event
 
 State = Literal["open", "contacted", "settled", "closed"]
 PROGRESS: Final = frozenset({"progress", "resolved", "compensated", "declined"})
@@ -75,6 +78,18 @@ class ComplaintRow(NamedTuple):
     progressed_at: datetime | None = None
     """When the customer was told how far it is, at the latest by its settlement."""
     settle_due_at: datetime | None = None
+
+
+def concerns_desk(looked: Looked) -> bool:
+    """Whether a desk spoke about the waybill: only then can there be a complaint, or have been one."""
+    return any(known.event.source.startswith(DESKS) for known in looked.known)
+
+
+def rows_of(looked: Looked) -> list[ComplaintRow]:
+    """The rows of a waybill that was looked at."""
+    if not any(known.event.__class__ is ComplaintOpened for known in looked.known):
+        return []
+    return complaint_rows(asked(looked.known, looked.facts, looked.rules, looked.now))
 
 
 def complaint_rows(case: Case) -> list[ComplaintRow]:

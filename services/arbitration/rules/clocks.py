@@ -15,7 +15,8 @@ from services.arbitration.rules.stream import Known
 from shared.events import ComplaintClosed, ComplaintOpened, EvidenceSubmitted
 from shared.workdays import working_term
 
-_DESKS: Final = "/desks/"
+DESKS: Final = "/desks/"
+"""How the sources of complaint desks and arbitration officers begin."""
 
 
 class Term(NamedTuple):
@@ -45,7 +46,7 @@ class Settlement(NamedTuple):
 def desk_of(opened: Known[ComplaintOpened]) -> str | None:
     """The code of the desk that took the complaint."""
     source = opened.event.source
-    return source.removeprefix(_DESKS) if source.startswith(_DESKS) else None
+    return source.removeprefix(DESKS) if source.startswith(DESKS) else None
 
 
 def form_received(complaint: Complaint, site: str) -> Known[Any]:
