@@ -121,9 +121,10 @@ async def test_pages_show_every_complaint_once(hub: Arbitration, desked: list[Wa
             break
         cursor = {"cursor": page["next"]}
     assert len(found) == len(set(found)) == 5
-    by_waybill = await hub.get("/v1/complaints", waybill=found[0].partition("/")[0])
+    by_waybill = await hub.get("/v1/complaints", network=NETWORK, waybill=found[0].partition("/")[0])
     assert [item["complaint_id"] for item in by_waybill["items"]] == ["C1", "C2"]
-    assert (await hub.http.get("/v1/complaints?cursor=WyJ4Il0")).status_code == 422
+    for query in ("cursor=WyJ4Il0", "waybill=A12345678901", "state=lost", "overdue=soon"):
+        assert (await hub.http.get(f"/v1/complaints?{query}")).status_code == 422
 
 
 async def test_what_is_overdue_and_since_when(hub: Arbitration, desked: list[Waybill]) -> None:
@@ -143,6 +144,9 @@ async def test_what_is_overdue_and_since_when(hub: Arbitration, desked: list[Way
         "due_at": "2026-03-09T15:59:59Z",
         "late": False,
     }
+    for overdue in (True, False):
+        items = (await hub.get("/v1/complaints", network=NETWORK, overdue=overdue))["items"]
+        assert {bool(item["overdue"]) for item in items} == {overdue}
 
 
 async def test_a_key_sees_its_owners_complaints(hub: Arbitration, desked: list[Waybill]) -> None:
@@ -187,6 +191,24 @@ async def test_the_figures_of_a_month(hub: Arbitration, desked: list[Waybill]) -
     }
     empty = await hub.get("/v1/complaints/report", network=NETWORK, month="2026-05")
     assert (empty["complaints"], empty["by_site"], empty["hours_to_settlement"]["median"]) == (0, {}, None)
+
+
+async def test_a_rebuild_gives_the_same_rows(hub: Arbitration, desked: list[Waybill]) -> None:
+    async def shown() -> list[Json]:
+        return (await hub.get("/v1/complaints", network=NETWORK))["items"]  # type: ignore[no-any-return]
+
+    async def generation() -> int:
+        projections = (await hub.get("/v1/projections"))["items"]
+        return next(one["live"] for one in projections if one["name"] == "complaints")  # type: ignore[no-any-return]
+
+    before, live = await shown(), await generation()
+    assert (await hub.http.post("/v1/projections/complaints/rebuild")).status_code == 202
+
+    async def rebuilt() -> bool:
+        return await generation() > live
+
+    await until(rebuilt, "the complaints are rebuilt")
+    assert await shown() == before
 
 
 async def test_nothing_about_persons_is_kept(hub: Arbitration) -> None:

@@ -21,6 +21,7 @@ from shared.events.values import ComplaintCategory, Moment
 from shared.http.auth import Principal, require
 from shared.http.fields import QueryMoment
 from shared.http.paging import LIMIT_DEFAULT, Cursor, Limit, Page, decode, page_of
+from shared.http.problems import invalid
 from shared.registry import NETWORK_PATTERN, SITE_PATTERN
 
 Reader = Annotated[Principal, Depends(require("read"))]
@@ -150,9 +151,12 @@ def router(engine: AsyncEngine, clock: Clock) -> APIRouter:
     ) -> dict[str, Any]:
         """Complaints with their clocks, the oldest first. `from` and `to` bound the opening."""
         network, site = confined(who, network, site)
+        if waybill is not None and network is None:
+            raise invalid(("/query/waybill", "give its `network` too: a number belongs to a network"))
+        subject = f"{network}/{waybill}" if waybill is not None else None
         at = _whole_second(clock.now())
         asked = ComplaintFilter(
-            network, site, state, overdue, category, class_, major, waybill, opened_from, opened_to
+            network, site, state, overdue, category, class_, major, subject, opened_from, opened_to
         )
         after = decode(cursor, str, Moment, str, str)
         rows = await store.list_complaints(engine, asked, at, after, limit + 1)

@@ -119,7 +119,7 @@ class ComplaintFilter:
     class_: str | None = None
     """`unclassified` for those without a class."""
     major: bool | None = None
-    waybill: str | None = None
+    subject: str | None = None
     opened_from: datetime | None = None
     opened_to: datetime | None = None
 
@@ -131,7 +131,7 @@ _CONDITIONS: Final = {
     "category": "category = :category",
     "class_": "coalesce(class, 'unclassified') = :class_",
     "major": "major = :major",
-    "waybill": "split_part(subject, '/', 2) = :waybill",
+    "subject": "subject = :subject",
     "opened_from": "opened_at >= :opened_from",
     "opened_to": "opened_at < :opened_to",
 }
