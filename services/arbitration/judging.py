@@ -10,10 +10,9 @@ from typing import Final, NamedTuple
 import msgspec
 
 from services.arbitration.domain import Conflict, Decision, Facts, Known, Rulebooks, decide, distinct, merge
+from services.arbitration.domain.decision import asked
 from services.arbitration.projections.looked import Looked, happened
-from services.arbitration.rules.case import Case
 from services.arbitration.rules.custody import Custody
-from services.arbitration.rules.localtime import seconds
 from services.arbitration.store.cases import Head
 from services.arbitration.store.conflicts import ConflictingCopy
 from services.arbitration.stream import Stream
@@ -150,7 +149,7 @@ class Judging:
     def replay(
         self, subject: str, partition: int, stream: Stream, head: Head | None, facts: Facts, now: datetime
     ) -> Judgement:
-        """What projections take from the waybill with the verdict that was last issued; nothing is judged."""
+        """What projections take from the waybill with the verdict that was last issued; no version is made."""
         known, _ = distinct(stream.events, stream.bodies)
         looked = self._looked(subject, partition, known, None, self._issued(head), facts, now)
         return Judgement(subject, partition, looked=looked)
@@ -176,7 +175,8 @@ class Judging:
         if not past:
             return None
         rules = self._rulebooks.of(subject.partition("/")[0])
-        custody = custody or Case(past, facts, rules, seconds(now)).custody
+        # Rules that raise on this waybill raise here, where it is parked, and not while projections are written.
+        custody = custody or asked(past, facts, rules, now).custody
         return Looked(subject, partition, past, custody, findings, facts, rules, now)
 
 

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final, Literal, NamedTuple
 
-from services.arbitration.domain.decision import asked
 from services.arbitration.projections.looked import Looked
 from services.arbitration.rules.case import Case
 from services.arbitration.rules.clocks import (
@@ -89,7 +88,7 @@ def rows_of(looked: Looked) -> list[ComplaintRow]:
     """The rows of a waybill that was looked at."""
     if not any(known.event.__class__ is ComplaintOpened for known in looked.known):
         return []
-    return complaint_rows(asked(looked.known, looked.facts, looked.rules, looked.now))
+    return complaint_rows(looked.case())
 
 
 def complaint_rows(case: Case) -> list[ComplaintRow]:

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 
+from services.arbitration.domain.decision import asked
 from services.arbitration.rules.case import Case
 from services.arbitration.rules.custody import Custody
 from services.arbitration.rules.facts import Facts
 from services.arbitration.rules.library import NetworkRules
-from services.arbitration.rules.localtime import seconds
 from services.arbitration.rules.stream import Known
 from shared.events import Event
 from shared.events.outputs import Finding
@@ -43,10 +43,8 @@ class Looked(NamedTuple):
         return [finding for finding in self.findings if finding.state != "revoked"]
 
     def case(self) -> Case:
-        """The case as the rules see it, with what stands as what was found. Walks the events: for the few that need it."""
-        case = Case(self.known, self.facts, self.rules, seconds(self.now))
-        case.found = self.standing
-        return case
+        """The waybill about which all rules were asked, as they see it: costs a decision, so only for the few that need it."""
+        return asked(self.known, self.facts, self.rules, self.now)
 
 
 def happened(known: Sequence[Known[Event]], now: datetime) -> Sequence[Known[Event]]:

@@ -7,15 +7,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
-import structlog
 from asyncpg import Connection
 from sqlalchemy import RowMapping, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.arbitration.projections.complaints import ComplaintRow, concerns_desk, rows_of
 from services.arbitration.projections.looked import Looked
-
-log = structlog.get_logger(__name__)
 
 _COLUMNS = ("generation", "network", "subject", *(name.rstrip("_") for name in ComplaintRow._fields))
 LIVE: Final = "generation = (SELECT live FROM projections WHERE name = 'complaints')"
@@ -29,20 +26,16 @@ class ComplaintClocks:
 
     async def keep(self, driver: Connection, generation: int, looked: Sequence[Looked]) -> None:
         """Replace the complaints of these waybills."""
-        subjects: list[str] = []
-        rows: list[tuple[Any, ...]] = []
-        for one in looked:
-            found = _rows_of(one) if concerns_desk(one) else None
-            if found is not None:
-                subjects.append(one.subject)
-                rows += [(generation, one.network, one.subject, *row) for row in found]
-        if subjects:
-            await driver.execute(
-                "DELETE FROM complaints WHERE generation = $1 AND subject = ANY($2::text[])",
-                generation,
-                subjects,
-            )
-            await driver.copy_records_to_table("complaints", records=rows, columns=_COLUMNS)
+        concerned = [one for one in looked if concerns_desk(one)]
+        if not concerned:
+            return
+        await driver.execute(
+            "DELETE FROM complaints WHERE generation = $1 AND subject = ANY($2::text[])",
+            generation,
+            [one.subject for one in concerned],
+        )
+        rows = [(generation, one.network, one.subject, *row) for one in concerned for row in rows_of(one)]
+        await driver.copy_records_to_table("complaints", records=rows, columns=_COLUMNS)
 
     async def forget(self, driver: Connection, generation: int, rows_max: int) -> bool:
         """Delete up to `rows_max` rows of a generation that nobody reads; True where some were left."""
@@ -52,15 +45,6 @@ class ComplaintClocks:
             rows_max,
         )
         return int(deleted.rpartition(" ")[2]) == rows_max
-
-
-def _rows_of(looked: Looked) -> list[ComplaintRow] | None:
-    try:
-        return rows_of(looked)
-    except Exception:
-        # Whatever a rule raises is this waybill's trouble, and nobody else's: its next decision parks it.
-        log.exception("complaints stay as they were", subject=looked.subject)
-        return None
 
 
 class Term(NamedTuple):
