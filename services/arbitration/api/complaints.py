@@ -62,6 +62,7 @@ class Clocks(BaseModel):
     progress_told: ClockShown
     settled: ClockShown
     followed_up: ClockShown
+    follow_up_missed: bool = Field(description="whether an earlier settlement had no follow-up in time")
 
 
 class ComplaintShown(BaseModel):
