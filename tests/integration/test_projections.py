@@ -275,7 +275,7 @@ async def test_the_reporting_role_reads_the_views_and_nothing_else(
             "SELECT waybill, site FROM parcels_on_their_way WHERE network = $1", network
         )
         assert [tuple(row) for row in parcels] == [("VIEW00001", "BJ02")]
-        assert await reader.fetch("SELECT * FROM complaint_clocks") == []
+        assert await reader.fetch("SELECT * FROM complaint_clocks WHERE network = $1", network) == []
         await reader.execute("SET default_transaction_read_only = off")
         for forbidden in (
             "SELECT * FROM arbitration.journal",
