@@ -23,7 +23,7 @@ QUIET: Final = 3
 TIMED: Final = 4
 """A term ends, or nothing was heard of a parcel for long."""
 PROJECT: Final = 5
-"""A projection is rebuilt: the stream is replayed with the verdict that was last issued, nothing is judged."""
+"""A projection is rebuilt: the stream is replayed with the verdict that was last issued, no version is made."""
 
 ReviewRow = tuple[int, int, datetime, datetime, str]
 """`(partition, priority, due_at, since, subject)`."""
