@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from faultline.client import Addresses, Client
 from faultline.stack import control
-from faultline.stack.settings import DATABASE_SERVICES
+from faultline.stack.settings import DATABASE_ROLES
 from faultline.stack.state import Home, Secrets
 from shared.errors import FaultlineError
 
@@ -17,7 +17,7 @@ def local_client(home: Home) -> Client | None:
     if any(services.get(name, {}).get("state") != "up" for name in _NEEDED):
         return None
     addresses = Addresses(**{name: services[name]["url"] for name in _NEEDED})
-    return Client(addresses, Secrets.load_or_create(home, DATABASE_SERVICES).operator_key)
+    return Client(addresses, Secrets.load_or_create(home, DATABASE_ROLES).operator_key)
 
 
 def require_local_client(home: Home) -> Client:

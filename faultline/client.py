@@ -14,7 +14,7 @@ import gzip
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from itertools import islice
 from types import TracebackType
 from typing import Any, Final, Literal, Self
@@ -255,6 +255,31 @@ class Client:
         """A rulebook as it is in force today: of each rule the clause, parameters and texts."""
         return self._call("arbitration", "GET", f"/v1/rulebooks/{rulebook_id}")
 
+    def scorecards(
+        self,
+        *,
+        group: Literal["site", "rule", "day"] = "site",
+        network: str | None = None,
+        site: str | None = None,
+        first_day: date | None = None,
+        last_day: date | None = None,
+    ) -> Iterator[Document]:
+        """Sums by site, rule or local day: parcels, findings, money, late parcels, complaints, silent parcels."""
+        days = {"from": _text(first_day), "to": _text(last_day)}
+        return self._items("arbitration", "/v1/scorecards", group=group, network=network, site=site, **days)
+
+    def silences(self, *, network: str | None = None, hours: int | None = None) -> Iterator[Document]:
+        """Parcels on their way of which nothing was heard for `hours`, with the site that holds them."""
+        return self._items("arbitration", "/v1/silences", network=network, hours=hours)
+
+    def projections(self) -> list[Document]:
+        """Every projection with its generations and how far its rebuild is."""
+        return list(self._call("arbitration", "GET", "/v1/projections")["items"])
+
+    def rebuild(self, projection: str) -> Document:
+        """Begin to build a projection anew beside the live one."""
+        return self._call("arbitration", "POST", f"/v1/projections/{projection}/rebuild")
+
     # penalties
 
     def account(self, network: str, site: str) -> Document:
@@ -362,7 +387,7 @@ def _wait(attempt: int, retry_after: str | None) -> None:
     time.sleep(min(asked_s, _RETRY_LONGEST_S))
 
 
-def _text(moment: datetime | None) -> str | None:
+def _text(moment: date | None) -> str | None:
     return None if moment is None else moment.isoformat()
 
 

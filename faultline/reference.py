@@ -9,6 +9,7 @@ import argparse
 import asyncio
 import importlib
 import json
+import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -47,6 +48,7 @@ def pages() -> dict[str, str]:
     made["asyncapi.json"] = _json(asyncapi.document())
     made["metrics.md"] = _metrics_page()
     made["settings.md"] = _settings_page(settings)
+    made["reporting.md"] = _reporting_page()
     return made
 
 
@@ -106,6 +108,38 @@ async def _openapi(settings: Mapping[str, type[ServiceSettings]]) -> dict[str, d
 def _schema(title: str, *types: Any) -> dict[str, Any]:
     schemas, components = msgspec.json.schema_components(types, ref_template="#/$defs/{name}")
     return {"$schema": _DIALECT, "title": title, "anyOf": list(schemas), "$defs": components}
+
+
+def _reporting_page() -> str:
+    """The views of the schema `reporting`, from the statements that make them and their comments."""
+    sql = _REPORTING_SQL.read_text(encoding="utf-8")
+    comments = {
+        name: comment.replace("''", "'")
+        for name, comment in re.findall(
+            r"COMMENT ON (?:VIEW|COLUMN) reporting\.(\S+) IS '((?:[^']|'')*)';", sql
+        )
+    }
+    sections = [_REPORTING_HEAD]
+    for view, columns in re.findall(r"CREATE VIEW reporting\.(\w+) \((.*?)\) AS", sql, re.DOTALL):
+        rows = "".join(
+            f"| `{name}` | {comments.get(f'{view}.{name}', '')} |\n"
+            for name in columns.replace(",", " ").split()
+        )
+        sections.append(
+            f"## `reporting.{view}`\n\n{comments[view]}.\n\n| column | meaning |\n|---|---|\n{rows}"
+        )
+    return _GENERATED + "\n".join(sections)
+
+
+_REPORTING_SQL = (
+    Path(__file__).resolve().parent.parent / "services/arbitration/migrations/versions/0003_reporting.sql"
+)
+_REPORTING_HEAD = """# Views for dashboards
+
+The role `reporting` (its password is set by `deploy/postgres/roles.sql`; on the local stack it stands in
+`.faultline/secrets.json`) may read these views and nothing else. They show the live generation of each projection; no
+person's data stands in them. A waybill is in them once it was looked at: signed for, complained of, or silent for long.
+"""
 
 
 def _metrics_page() -> str:

@@ -11,7 +11,7 @@ import httpx
 
 from faultline.stack.kafka import Broker
 from faultline.stack.postgres import DATABASE, SUPERUSER, Database
-from faultline.stack.settings import DATABASE_SERVICES, SERVICES, StackSettings
+from faultline.stack.settings import DATABASE_ROLES, DATABASE_SERVICES, SERVICES, StackSettings
 from faultline.stack.state import PROJECT_ROOT, Home, Plan, Secrets
 from faultline.stack.unit import Unit
 
@@ -25,7 +25,7 @@ class Layout:
         self.home = home
         self.plan = plan
         self.settings = StackSettings()
-        self.secrets = Secrets.load_or_create(home, DATABASE_SERVICES)
+        self.secrets = Secrets.load_or_create(home, DATABASE_ROLES)
         self.broker = Broker(home, self.settings, plan.ports["broker"], plan.ports["controller"])
         self.database = Database(home, self.settings, self.secrets, plan.ports["database"])
 

@@ -17,7 +17,7 @@ import asyncpg
 import psutil
 
 from faultline.stack.processes import gid_of
-from faultline.stack.settings import DATABASE_SERVICES, StackSettings
+from faultline.stack.settings import DATABASE_ROLES, StackSettings
 from faultline.stack.state import PROJECT_ROOT, Home, Secrets
 from shared.errors import FaultlineError
 
@@ -220,7 +220,7 @@ def create_database(superuser_url: str, name: str, role_passwords: dict[str, str
         script="SELECT format('CREATE DATABASE %I', :'name')"
         " WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = :'name') \\gexec\n",
     )
-    passwords = {f"{role.upper()}_PASSWORD": role_passwords[role] for role in DATABASE_SERVICES}
+    passwords = {f"{role.upper()}_PASSWORD": role_passwords[role] for role in DATABASE_ROLES}
     psql(superuser_url, name, f"--file={ROLES_SQL}", env=passwords)
 
 

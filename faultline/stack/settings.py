@@ -14,6 +14,7 @@ SERVICES = ("intake", "arbitration", "penalties", "notify", "console")
 """In the order in which they are started; they are stopped in the reverse one."""
 
 DATABASE_SERVICES = ("arbitration", "penalties", "notify")
+DATABASE_ROLES = (*DATABASE_SERVICES, "reporting")
 """Those that have a role and a schema of their own name."""
 
 Part = Literal["broker", "database", "intake", "arbitration", "penalties", "notify", "console"]

@@ -10,6 +10,9 @@ from typing import Final, NamedTuple
 import msgspec
 
 from services.arbitration.domain import Conflict, Decision, Facts, Known, Rulebooks, decide, distinct, merge
+from services.arbitration.domain.decision import asked
+from services.arbitration.projections.looked import Looked, happened
+from services.arbitration.rules.custody import Custody
 from services.arbitration.store.cases import Head
 from services.arbitration.store.conflicts import ConflictingCopy
 from services.arbitration.stream import Stream
@@ -36,7 +39,7 @@ class Judgement(NamedTuple):
 
     `issued`: a new version. `refreshed`: the same version knows more events now. Neither: nothing to say yet.
     `postponed_to`: the waybill is not quiet yet. `error`: the decision raised. `events`: its stream in order.
-    `exemptions`: those of many that may have touched it.
+    `exemptions`: those of many that may have touched it. `looked`: what projections take from it.
     """
 
     subject: str
@@ -49,6 +52,7 @@ class Judgement(NamedTuple):
     exemptions: Sequence[str] = ()
     postponed_to: datetime | None = None
     error: str | None = None
+    looked: Looked | None = None
 
     @property
     def has_case(self) -> bool:
@@ -100,11 +104,10 @@ class Judging:
             events=[item.event for item in known],
             exemptions=decision.exemptions,
         )
-        previous = (
-            _verdict.decode(head.verdict).findings if head is not None and self.has_findings(head) else []
-        )
-        findings = merge(previous, decision)
+        findings = merge(self._issued(head), decision)
         digest = digest_of(findings)
+        looked = self._looked(subject, partition, known, decision.chain, findings, facts, now)
+        before = before._replace(looked=looked)
         if head is None and not findings and not asked_for and not _is_signed(known):
             return before
         if head is not None and digest == head.digest:
@@ -142,6 +145,39 @@ class Judging:
             body,
         )
         return before._replace(issued=Judged(fresh, findings, _record(subject, version, now, body)))
+
+    def replay(
+        self, subject: str, partition: int, stream: Stream, head: Head | None, facts: Facts, now: datetime
+    ) -> Judgement:
+        """What projections take from the waybill with the verdict that was last issued; no version is made."""
+        known, _ = distinct(stream.events, stream.bodies)
+        looked = self._looked(subject, partition, known, None, self._issued(head), facts, now)
+        return Judgement(subject, partition, looked=looked)
+
+    def _issued(self, head: Head | None) -> list[Finding]:
+        """The findings of the version last issued."""
+        if head is None or not self.has_findings(head):
+            return []
+        return _verdict.decode(head.verdict).findings
+
+    def _looked(
+        self,
+        subject: str,
+        partition: int,
+        known: Sequence[Known[Event]],
+        custody: Custody | None,
+        findings: Sequence[Finding],
+        facts: Facts,
+        now: datetime,
+    ) -> Looked | None:
+        """None where nothing has happened yet. `custody`: None where it was not walked."""
+        past = happened(known, now)
+        if not past:
+            return None
+        rules = self._rulebooks.of(subject.partition("/")[0])
+        # Rules that raise on this waybill raise here, where it is parked, and not while projections are written.
+        custody = custody or asked(past, facts, rules, now).custody
+        return Looked(subject, partition, past, custody, findings, facts, rules, now)
 
 
 def judge_at(

@@ -8,12 +8,21 @@ from importlib.metadata import version
 
 from fastapi import FastAPI
 
-from services.arbitration.api import adjudications, cases, operations, rulebooks
+from services.arbitration.api import (
+    adjudications,
+    cases,
+    complaints,
+    operations,
+    projections,
+    rulebooks,
+    scorecards,
+)
 from services.arbitration.api.reader import CaseReader
 from services.arbitration.domain import load_rulebooks
 from services.arbitration.duties import Duties
 from services.arbitration.facts import FactBook
 from services.arbitration.handlers.deciding import Deciding
+from services.arbitration.handlers.projecting import Upkeep
 from services.arbitration.judging import Judging
 from services.arbitration.settings import ArbitrationSettings
 from services.arbitration.watch import Watch
@@ -51,15 +60,22 @@ def application(settings: ArbitrationSettings) -> FastAPI:
     service.consume(
         runner,
         prepare=[facts.load],
-        beside=[facts.keep, *(partial(deciding.run, runner, lane) for lane in range(settings.lanes))],
+        beside=[
+            facts.keep,
+            Upkeep(settings, service.engine, service.clock).run,
+            *(partial(deciding.run, runner, lane) for lane in range(settings.lanes)),
+        ],
     )
     reader = CaseReader(service.engine, service.clock, facts, books, CODE_VERSION, settings.stream_events_max)
     return service.app(
         [
             cases.router(reader),
+            complaints.router(service.engine, service.clock),
             adjudications.router(books),
             rulebooks.router(books),
             operations.router(service.engine, service.clock, deciding, settings.partitions),
+            scorecards.router(reader, settings.silence_look_hours),
+            projections.router(service.engine, service.clock),
         ]
     )
 

@@ -36,3 +36,12 @@ class ArbitrationSettings(ServiceSettings):
     failures_in_a_row_max: int = Field(
         200, description="bad records in a row, from several sources, that stop the consumer"
     )
+    silence_look_hours: int = Field(
+        12,
+        ge=1,
+        description="a parcel of which nothing was heard for so long is looked at; the least of /v1/silences",
+    )
+    projection_poll_ms: int = Field(1_000, description="how often differences are folded and rebuilds go on")
+    projection_rows_max: int = Field(
+        20_000, ge=1, description="rows folded, planned or deleted in one transaction for projections"
+    )

@@ -16,7 +16,7 @@ from faultline.stack import control
 from faultline.stack.control import Request
 from faultline.stack.layout import Layout
 from faultline.stack.postgres import SUPERUSER, create_database, psql
-from faultline.stack.settings import DATABASE_SERVICES
+from faultline.stack.settings import DATABASE_ROLES
 from faultline.stack.state import Home, Plan
 
 KAFKA_IMAGE = "apache/kafka:4.1.0"
@@ -38,7 +38,7 @@ class Parts:
     superuser_url: str
     home: Home | None
     role_passwords: dict[str, str] = field(
-        default_factory=lambda: {role: secrets.token_hex(8) for role in DATABASE_SERVICES}
+        default_factory=lambda: {role: secrets.token_hex(8) for role in DATABASE_ROLES}
     )
 
     def database_url(self, role: str, database: str) -> str:

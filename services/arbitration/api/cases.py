@@ -87,7 +87,8 @@ def router(cases: CaseReader) -> APIRouter:
         limit: Limit = LIMIT_DEFAULT,
     ) -> dict[str, Any]:
         """Waybills with a verdict, by network and waybill. `from` and `to` bound the moment of decision."""
-        asked = _confined(who, CaseFilter(network, status, site, rule, decided_from, decided_to))
+        network, site = confined(who, network, site)
+        asked = CaseFilter(network, status, site, rule, decided_from, decided_to)
         after = decode(cursor, str)
         heads = await reading.list_cases(cases.engine, asked, after[0] if after else None, limit + 1)
         return page_of(
@@ -110,13 +111,13 @@ def _listed(head: Head) -> dict[str, Any]:
     }
 
 
-def _confined(who: Principal, asked: CaseFilter) -> CaseFilter:
-    """What the caller may list: a key of one network only that network's cases, a site's key only its own."""
-    network = asked.network or who.network
-    site = asked.site or who.site
+def confined(who: Principal, network: str | None, site: str | None) -> tuple[str | None, str | None]:
+    """The network and site that the caller's list is about: a key of one network reads only that, a site's only its own."""
+    network = network or who.network
+    site = site or who.site
     if (network is not None and not who.may_read_network(network)) or (who.site and site != who.site):
         raise forbidden("The key reads only what concerns its owner. Ask for its own network and site.")
-    return CaseFilter(network, asked.status, site, asked.rule, asked.decided_from, asked.decided_to)
+    return network, site
 
 
 def _allow(who: Principal, network: str, state: Any, verdict: dict[str, Any] | None) -> None:

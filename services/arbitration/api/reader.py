@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -10,10 +10,15 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.arbitration.casefile import CaseState, computed_verdict, issued_by, known_at, stored_verdict
-from services.arbitration.domain import Rulebooks, distinct
+from services.arbitration.domain import Facts, Rulebooks, distinct
 from services.arbitration.facts import FactBook
 from services.arbitration.judging import judge_at
+from services.arbitration.projections.looked import happened
+from services.arbitration.projections.silences import Parcel, parcel_of
+from services.arbitration.rules.case import Case
+from services.arbitration.rules.localtime import seconds
 from services.arbitration.store import reading
+from services.arbitration.store.journal import Stored
 from services.arbitration.stream import read_bodies, read_stream
 from shared.clock import Clock
 from shared.errors import FaultlineError
@@ -49,6 +54,23 @@ class CaseReader:
         self._rulebooks = rulebooks
         self._code_version = code_version
         self._stream_events_max = stream_events_max
+
+    def now(self) -> datetime:
+        """The moment of reading."""
+        return self._clock.now()
+
+    def parcel(self, subject: str, pieces: Sequence[Stored]) -> Parcel | None:
+        """Where the parcel of a stream is; None where it has ended, or its events cannot be replayed."""
+        try:
+            stream = read_stream(pieces, self._stream_events_max)
+            known = happened(distinct(stream.events, stream.bodies)[0], self.now())
+            if not known:
+                return None
+            rules = self._rulebooks.of(subject.partition("/")[0])
+            return parcel_of(known, Case(known, Facts(), rules, seconds(self.now())).custody)
+        except Exception:  # whatever the walk raises is this waybill's trouble: it is parked for the same
+            log.exception("waybill cannot be replayed", subject=subject)
+            return None
 
     async def open(self, network: str, waybill: str, as_of: datetime | None) -> OpenedCase:
         """Read and replay a waybill, as known at `as_of` or now.

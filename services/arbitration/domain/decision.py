@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any, Literal
 
@@ -51,6 +51,24 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
         return chain_document(self.chain)
 
 
+def asked(
+    events: Sequence[Known[Event]],
+    facts: Facts,
+    rules: NetworkRules,
+    now: datetime,
+    overturned: Collection[str] = (),
+) -> Case:
+    """The waybill at `now` with what every rule found, before money is divided and officers' decisions count.
+
+    `overturned`: findings that such decisions are known to take away.
+    """
+    case = Case(events, facts, rules, seconds(now))
+    case.overturned = overturned
+    for rule in rules.asked(case.by_type):
+        case.found += rule.decide(case, rule)
+    return case
+
+
 def decide(
     events: Sequence[Known[Event]], facts: Facts, rulebooks: Rulebooks, now: datetime, network: str
 ) -> Decision:
@@ -59,13 +77,12 @@ def decide(
     The same events, facts, rulebooks and moment give the same decision, whoever asks and however the events came.
     """
     rules = rulebooks.of(network)
-    case = Case(events, facts, rules, seconds(now))
-    found, standing = _settled(case, rules, _judged(case, rules))
+    case = asked(events, facts, rules, now)
+    found, standing = _settled(case, rules, case.found)
     if standing.overturned:
         # A loss that was taken away replaces no delay any more.
-        case = Case(events, facts, rules, seconds(now))
-        case.overturned = standing.overturned
-        found, standing = _settled(case, rules, _judged(case, rules))
+        case = asked(events, facts, rules, now, standing.overturned)
+        found, standing = _settled(case, rules, case.found)
     added = [finding for finisher in rules.finishers for finding in finisher(case, standing.findings())]
     if added:
         standing = after_rules(case, [*found, *added])
@@ -80,13 +97,6 @@ def decide(
         origin=case.custody.origin_site,
         exemptions=sorted(case.exemptions),
     )
-
-
-def _judged(case: Case, rules: NetworkRules) -> list[Finding]:
-    """What the rules find, each asked in turn."""
-    for rule in rules.asked(case.by_type):
-        case.found += rule.decide(case, rule)
-    return case.found
 
 
 def _settled(case: Case, rules: NetworkRules, judged: list[Finding]) -> tuple[list[Finding], Standing]:
@@ -163,4 +173,4 @@ def merge(previous: Sequence[Finding], decision: Decision) -> list[Finding]:
     return [*merged, *standing.values()]
 
 
-__all__ = ["Decision", "Standing", "Status", "decide", "merge"]
+__all__ = ["Decision", "Standing", "Status", "asked", "decide", "merge"]

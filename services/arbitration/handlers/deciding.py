@@ -19,8 +19,10 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from services.arbitration.facts import FactBook
+from services.arbitration.handlers import projecting
 from services.arbitration.handlers.ingest import Ingest
 from services.arbitration.judging import Judged, Judgement, Judging
+from services.arbitration.projections.silences import next_look
 from services.arbitration.settings import ArbitrationSettings
 from services.arbitration.store import cases, conflicts, journal, reviews
 from services.arbitration.store.reviews import Review, ReviewRow
@@ -210,6 +212,8 @@ class Deciding:
             if asked.priority == reviews.QUIET and (quiet_at := self._not_quiet_until(stream, asked, now)):
                 return Judgement(subject, asked.partition, postponed_to=quiet_at)
             facts = self._facts.known_for(subject, now, work.first_issued.get(subject, {}))
+            if asked.priority == reviews.PROJECT:
+                return self._judging.replay(subject, asked.partition, stream, head, facts, now)
             asked_for = asked.priority in (reviews.RETRY, reviews.AT_ONCE)
             return self._judging.judge(
                 subject, asked.partition, stream, head, facts, now, asked_for=asked_for
@@ -246,6 +250,7 @@ class Deciding:
         if failed:
             await cases.park(driver, failed)
         await cases.release(driver, work.retried())
+        await projecting.keep(driver, [o.looked for o in outcomes if o.looked is not None])
         await reviews.delete(driver, [review.address for review in due])
         await reviews.insert(driver, self._following(work))
         await self._publish(connection, issued)
@@ -266,15 +271,24 @@ class Deciding:
         for outcome in work.outcomes:
             asked = work.wanted[outcome.subject]
             if outcome.postponed_to is not None:
-                rows.append(
-                    (outcome.partition, reviews.QUIET, outcome.postponed_to, asked.since, outcome.subject)
-                )
+                later = (outcome.postponed_to, asked.since, outcome.subject)
+                rows.append((outcome.partition, reviews.QUIET, *later))
+                if outcome.subject in work.projected:
+                    rows.append((outcome.partition, reviews.PROJECT, *later))
                 continue
-            if outcome.error is None and outcome.next_review_at is not None and work.is_new_term(outcome):
-                rows.append((outcome.partition, reviews.TIMED, outcome.next_review_at, now, outcome.subject))
+            if (next_at := self._next_look(work, outcome)) is not None:
+                rows.append((outcome.partition, reviews.TIMED, next_at, now, outcome.subject))
             if self._watch.place(outcome.partition, outcome.subject) is not work.places.get(outcome.subject):
                 rows.append((outcome.partition, reviews.AT_ONCE, now, now, outcome.subject))
         return rows
+
+    def _next_look(self, work: _Work, outcome: Judgement) -> datetime | None:
+        """When the verdict could change. A waybill without one is looked at before, should its parcel fall silent."""
+        due_at, looked = outcome.next_review_at, outcome.looked
+        if outcome.has_case or outcome.subject in work.heads or looked is None:
+            return due_at if due_at is not None and work.is_new_term(outcome) else None
+        silent_at = next_look(looked, self._settings.silence_look_hours)
+        return min((at for at in (due_at, silent_at) if at is not None), default=None)
 
     async def _publish(self, connection: AsyncConnection, issued: Sequence[Judged]) -> None:
         by_partition: dict[int, list[tuple[bytes | None, bytes | None]]] = {}
@@ -291,6 +305,7 @@ class _Work:
         self.cutoff = cutoff
         self.wanted: dict[str, Review] = {}
         self.terms: set[tuple[str, datetime]] = set()
+        self.projected: dict[str, Review] = {}
         self.heads: dict[str, cases.Head] = {}
         self.streams: dict[str, list[journal.Stored]] = {}
         self.first_issued: dict[str, dict[str, datetime]] = {}
@@ -304,6 +319,8 @@ class _Work:
             self.wanted[review.subject] = review
         if review.priority == reviews.TIMED:
             self.terms.add((review.subject, review.due_at))
+        elif review.priority == reviews.PROJECT:
+            self.projected[review.subject] = review
 
     def drop_parked(self, parked: Collection[str]) -> None:
         """What is parked stays so, whatever comes in, until somebody asks to try it again."""
@@ -337,6 +354,8 @@ class _Work:
                 continue
             if head.next_review_at is None or head.next_review_at > self.cutoff:
                 del self.wanted[subject]
+                if subject in self.projected:
+                    self.wanted[subject] = self.projected[subject]
 
     def is_new_term(self, outcome: Judgement) -> bool:
         """Whether the next review stands in no row yet."""

@@ -31,6 +31,9 @@ from shared.events import (
 _DECODE_SLICE = 4_000
 """Events decoded before the event loop gets a turn: heartbeats share it."""
 
+_CATCH_UP = timedelta(minutes=5)
+"""How long the rest of a parcel's story may take to come in after its collection, where all of it comes in late."""
+
 _topic_of: Callable[[type], str | None] = TOPIC_OF_CLASS.get
 
 _journalled = metrics.counter("journalled", "Events appended to the journal.", "events")
@@ -162,11 +165,21 @@ class _Batch:
             else:
                 before = stamped.get(subject)
                 stamped[subject] = value if before is None else b"%b,%b" % (before, value)
+            wish = see(event, place, places, self._now)  # type: ignore[arg-type]
             if place is None and event.__class__ is ScanCollected:
                 self.collected.append(subject)
-            wish = see(event, place, places, self._now)  # type: ignore[arg-type]
+                wish = self._before_silence(wish, recorded)
             if wish is not None:
                 self._wish(subject, record.partition, wish)
+
+    def _before_silence(self, wish: Wish, recorded: datetime | None) -> Wish:
+        """A parcel of which nothing else is heard is looked at when it has been silent for long, if not before.
+
+        What comes in late mostly comes with all that followed.
+        """
+        silent_at = (recorded or self._now) + timedelta(hours=self._settings.silence_look_hours)
+        look_at = max(silent_at, self._now + _CATCH_UP)
+        return look_at if wish is None or (isinstance(wish, datetime) and look_at < wish) else wish
 
     def _misfit(self, record: Record, event: Event) -> tuple[str, list[FieldError]]:
         """Why an event that is right in itself cannot be taken from here: its time, its topic or its partition."""

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlalchemy.sql import bindparam
 
 from services.arbitration.store import reviews
+from services.arbitration.store.complaints import LIVE
 
 
 class Statement(NamedTuple):
@@ -42,19 +43,26 @@ async def keep(engine: AsyncEngine, statement: Statement) -> None:
             await _review_concerned(connection, statement)
 
 
+_AT_EXEMPTED = (
+    "({site} = ANY(CAST(:sites AS text[])) OR {site} IN (SELECT s.id FROM facts AS s WHERE s.kind = 'site'"
+    " AND s.network = :network AND (CAST(:province AS text) IS NOT NULL OR CAST(:city AS text) IS NOT NULL)"
+    " AND (CAST(:province AS text) IS NULL OR s.record ->> 'province' = :province)"
+    " AND (CAST(:city AS text) IS NULL OR s.record ->> 'city' = :city)))"
+)
+
+
 async def _review_concerned(connection: AsyncConnection, statement: Statement) -> None:
-    """Have every case looked at whose findings stand on an exempted site, and every one that the exemption touched."""
+    """Have every case looked at with a finding or a running term of a complaint on an exempted site, and every one that
+    the exemption touched."""
     record = statement.record
     await connection.execute(
         text(
             "INSERT INTO reviews (partition, priority, due_at, since, subject)"
             " SELECT c.partition, :priority, :at, :at, c.subject FROM cases AS c"
             " WHERE c.subject >= :first AND c.subject < :last AND (EXISTS (SELECT FROM findings AS f"
-            " WHERE f.subject = c.subject AND (f.site = ANY(CAST(:sites AS text[])) OR f.site IN (SELECT s.id"
-            " FROM facts AS s WHERE s.kind = 'site' AND s.network = :network"
-            " AND (CAST(:province AS text) IS NOT NULL OR CAST(:city AS text) IS NOT NULL)"
-            " AND (CAST(:province AS text) IS NULL OR s.record ->> 'province' = :province)"
-            " AND (CAST(:city AS text) IS NULL OR s.record ->> 'city' = :city))))"
+            f" WHERE f.subject = c.subject AND {_AT_EXEMPTED.format(site='f.site')})"
+            f" OR EXISTS (SELECT FROM complaints AS p WHERE p.subject = c.subject AND p.{LIVE}"
+            f" AND p.first_settled_at IS NULL AND {_AT_EXEMPTED.format(site='p.responsible_site')})"
             " OR EXISTS (SELECT FROM exempted AS e WHERE e.subject = c.subject AND e.exemption_id = :id))"
         ),
         {

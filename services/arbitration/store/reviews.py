@@ -21,12 +21,16 @@ FACTS: Final = 2
 QUIET: Final = 3
 """Ex officio, once the waybill has been quiet for the `settle` time."""
 TIMED: Final = 4
-"""A term ends."""
+"""A term ends, or nothing was heard of a parcel for long."""
+PROJECT: Final = 5
+"""A projection is rebuilt: the stream is replayed with the verdict that was last issued, no version is made."""
 
 ReviewRow = tuple[int, int, datetime, datetime, str]
 """`(partition, priority, due_at, since, subject)`."""
 _COLUMNS = ("partition", "priority", "due_at", "since", "subject")
-_PRIORITIES = f"(VALUES {', '.join(f'({n})' for n in (RETRY, AT_ONCE, FACTS, QUIET, TIMED))}) AS p(priority)"
+_PRIORITIES = (
+    f"(VALUES {', '.join(f'({n})' for n in (RETRY, AT_ONCE, FACTS, QUIET, TIMED, PROJECT))}) AS p(priority)"
+)
 
 
 class Review(NamedTuple):

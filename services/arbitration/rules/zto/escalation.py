@@ -41,7 +41,7 @@ def zt_10(case: Case, rule: Rule) -> Iterable[Finding]:
     for escalated in case.of(ComplaintEscalated):
         escalation_id = escalated.event.data.escalation_id
         terms = rule.on(escalated.day)
-        site = _site(case, escalated)
+        site = about_site(case, escalated)
         if escalation_id in seen or terms is None or site is None:
             continue
         seen.add(escalation_id)
@@ -82,7 +82,7 @@ def _ticket(case: Case, rule: Rule, terms: Terms, escalated: Known[ComplaintEsca
     )
 
 
-def _site(case: Case, escalated: Known[ComplaintEscalated]) -> str | None:
+def about_site(case: Case, escalated: Known[ComplaintEscalated]) -> str | None:
     """The site that the escalation names, else the liable one, else the one responsible for its complaint."""
     data = escalated.event.data
     named = data.against_site or liable_site(case, data.category, escalated, data.complaint_id)

@@ -159,6 +159,11 @@ def test_hours_of_exempt_days_do_not_count() -> None:
     assert len(waybill.of("SD-02", at(6, "09:30:01"), exempt(6, 7, "GZ01"))) == 1
 
 
+def test_an_exemption_that_moved_a_term_is_shown_before_anything_is_found() -> None:
+    assert complained().decide(OPENED, exempt(6, 7, "BJ02")).exemptions == ["flood"]
+    assert complained().decide(OPENED, exempt(6, 7, "SH99")).exemptions == []
+
+
 def test_exempt_working_days_do_not_count() -> None:
     waybill = complained()
     # Monday day 8 and Tuesday day 9 are left out: Wednesday 10, Thursday 11, Friday 12.
