@@ -96,6 +96,8 @@ class Judging:
         network, _, waybill = subject.partition("/")
         known, conflicts = distinct(stream.events, stream.bodies)
         decision = judge_at(known, facts, self._rulebooks, now, network)
+        findings = merge(self._issued(head), decision)
+        digest = digest_of(findings)
         before = Judgement(
             subject,
             partition,
@@ -103,11 +105,8 @@ class Judging:
             conflicts=_copies(subject, partition, stream, conflicts) if conflicts else (),
             events=[item.event for item in known],
             exemptions=decision.exemptions,
+            looked=self._looked(subject, partition, known, decision.chain, findings, facts, now),
         )
-        findings = merge(self._issued(head), decision)
-        digest = digest_of(findings)
-        looked = self._looked(subject, partition, known, decision.chain, findings, facts, now)
-        before = before._replace(looked=looked)
         if head is None and not findings and not asked_for and not _is_signed(known):
             return before
         if head is not None and digest == head.digest:

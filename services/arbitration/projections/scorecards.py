@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import date
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 import msgspec
@@ -41,7 +42,7 @@ Exchange = tuple[str, int, str, int]
 
 
 class Tally(NamedTuple):
-    """What a waybill adds: amounts by score, sorted, and who collected and delivered it when, if anybody has."""
+    """What a waybill adds: amounts by score, and who collected and delivered it when, if anybody has."""
 
     scores: list[tuple[Score, int]]
     exchange: Exchange | None
@@ -55,9 +56,9 @@ def tally(looked: Looked) -> Tally:
     sums: dict[Score, int] = {(site, day, "", PARCELS): 1 for site, day in handled.items()}
     if looked.findings:
         _add_findings(looked, handled, sums)
-    if any(item.event.__class__ in _COMPLAINED for item in looked.known):
+    if not _COMPLAINED.isdisjoint([item.event.__class__ for item in looked.known]):
         _add_complaints(looked, sums)
-    return Tally(sorted(sums.items()), _exchange(looked))
+    return Tally(list(sums.items()), _exchange(looked))
 
 
 def _add_findings(looked: Looked, handled: dict[str, int], sums: dict[Score, int]) -> None:
@@ -88,24 +89,18 @@ def _add(sums: dict[Score, int], score: Score, amount: int) -> None:
 
 
 def _exchange(looked: Looked) -> Exchange | None:
-    custody = looked.custody
-    origin = custody.origin
-    signature = custody.signature
-    if origin is None and signature is None:
-        return None
+    origin, signature = looked.custody.origin, looked.custody.signature
     collected = _month(origin.first.day) if origin is not None else None
-    delivered = None
-    if signature is not None:
-        at = signature.event.data.signed_at
-        delivered = _month(day_of(seconds(at)) if at is not None else signature.day)
-    return (
-        custody.origin_site or NO_SITE,
-        collected if collected is not None else delivered or 0,
-        signature.event.data.site if signature is not None else NO_SITE,
-        delivered if delivered is not None else collected or 0,
-    )
+    if signature is None:
+        return (origin.site, collected, NO_SITE, collected) if origin and collected is not None else None
+    at = signature.event.data.signed_at
+    delivered = _month(day_of(seconds(at)) if at is not None else signature.day)
+    if origin is None or collected is None:
+        return NO_SITE, delivered, signature.event.data.site, delivered
+    return origin.site, collected, signature.event.data.site, delivered
 
 
+@lru_cache(maxsize=4_096)
 def _month(day: int) -> int:
     """The day number of the first day of a day's month."""
     return day - date_of(day).day + 1
