@@ -85,10 +85,16 @@ _STATEMENTS = (
         state text NOT NULL,
         reopened integer NOT NULL,
         escalations integer NOT NULL,
+        desk text,
+        closed_at_intake boolean NOT NULL,
+        reopened_at timestamptz,
+        first_settled_at timestamptz,
+        follow_up_missed boolean NOT NULL,
         PRIMARY KEY (generation, subject, complaint_id)
     )""",
     "CREATE INDEX complaints_opened ON complaints (generation, network, opened_at)",
     "CREATE INDEX complaints_site ON complaints (generation, network, responsible_site, opened_at)",
+    "CREATE INDEX complaints_waiting ON complaints (generation, network, opened_at) WHERE followed_up_at IS NULL",
     "COMMENT ON TABLE complaints IS 'every complaint with its clocks: what was done when, and what is due when'",
     """CREATE TABLE tallies (
         generation integer NOT NULL,
@@ -102,6 +108,10 @@ _STATEMENTS = (
     "COMMENT ON TABLE scorecard_changes IS 'differences that are not folded into scorecards yet; insert-only'",
     f"""CREATE TABLE scorecards (generation integer NOT NULL, {_SCORE.format(kind="numeric")},
         PRIMARY KEY (generation, network, site, day, rule, measure))""",
+    *(
+        f"CREATE INDEX {table}_tickets ON {table} (generation, network, day) WHERE measure = 'tickets'"
+        for table in ("scorecards", "scorecard_changes")
+    ),
     """COMMENT ON TABLE scorecards IS 'sums by site (empty: no site) and local day; rule: empty but for findings and their
         money. Read together with scorecard_changes'""",
     f"CREATE TABLE exchange_changes (generation integer NOT NULL, {_EXCHANGE.format(kind='bigint')})",

@@ -55,14 +55,19 @@ COMMENT ON COLUMN reporting.parcels_on_their_way.last_recorded_at IS 'when the s
 CREATE VIEW reporting.complaint_clocks (network, waybill, complaint_id, channel, category, claimant, against_site, responsible_site, major,
     major_ground, flagged_at, opened_at, forwarded_at, forward_due_at, received_at, contacted_at, contact_due_at, progressed_at,
     progress_due_at, handled_at, settled_at, settle_due_at, followed_up_at, follow_up_due_at, closed_at, satisfied, class,
-    subclass, state, reopened, escalations) AS
+    subclass, state, reopened, escalations, desk, closed_at_intake, reopened_at, first_settled_at, follow_up_missed) AS
 SELECT network, split_part(subject, '/', 2), complaint_id, channel, category, claimant, against_site,
     responsible_site, major, major_ground, flagged_at, opened_at, forwarded_at, forward_due_at, received_at, contacted_at,
     contact_due_at, progressed_at, progress_due_at, handled_at, settled_at, settle_due_at, followed_up_at,
-    follow_up_due_at, closed_at, satisfied, class, subclass, state, reopened, escalations
+    follow_up_due_at, closed_at, satisfied, class, subclass, state, reopened, escalations, desk, closed_at_intake,
+    reopened_at, first_settled_at, follow_up_missed
 FROM complaints
 WHERE generation = (SELECT live FROM projections WHERE name = 'complaints');
 
 COMMENT ON VIEW reporting.complaint_clocks IS 'Every complaint: what was done when, and what is due when (SD-01 to SD-07)';
 COMMENT ON COLUMN reporting.complaint_clocks.responsible_site IS 'the site complained of, else the liable, the delivering, the collecting one';
 COMMENT ON COLUMN reporting.complaint_clocks.state IS 'as GET /v1/complaints says it';
+COMMENT ON COLUMN reporting.complaint_clocks.desk IS 'code of the desk that took the complaint';
+COMMENT ON COLUMN reporting.complaint_clocks.closed_at_intake IS 'closed satisfied when it was taken: SD-01 to SD-03 do not concern it';
+COMMENT ON COLUMN reporting.complaint_clocks.first_settled_at IS 'the first settlement, by which SD-03 is judged; settled_at is null again after a reopening';
+COMMENT ON COLUMN reporting.complaint_clocks.follow_up_missed IS 'whether a settlement went without its follow-up (SD-05)';
