@@ -15,7 +15,7 @@ import msgspec
 import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from services.arbitration.domain import ExemptionFact, Facts, SiteFact
+from services.arbitration.domain import ExemptionFact, Facts, FixedRates, Rate, SiteFact
 from services.arbitration.store import facts as stored
 from services.arbitration.store.facts import Statement
 from shared.bus.transient import TRANSIENT, unless_cancelled
@@ -39,6 +39,7 @@ class FactBook:
         self._engine = engine
         self._sites: History[SiteRecord] = {}
         self._exemptions: History[Exemption] = {}
+        self._rates: History[Mapping[str, Rate]] = {}
         self._changed_at: dict[str, datetime] = {}
         self._newest: dict[str, Facts] = {}
         self._new: asyncio.Queue[Statement] = asyncio.Queue()
@@ -48,7 +49,7 @@ class FactBook:
     async def load(self) -> None:
         """Read the history that compaction has removed from the topics."""
         for statement in await stored.read_all(self._engine):
-            self._remember(statement)
+            self.remember(statement)
 
     async def keep(self) -> None:
         """Store new statements, and have the cases looked at that an exemption concerns, until cancelled."""
@@ -65,9 +66,11 @@ class FactBook:
                     await asyncio.sleep(_RETRY_S)
 
     def knows(self, subject: str, known_at: datetime) -> bool:
-        """Whether the statement made at this moment about an exemption of the waybill's network has been heard."""
-        said = self._exemptions.get(subject.partition("/")[0], {})
-        return any(known_at in moments for moments in said.values())
+        """Whether what was said at this moment of an exemption or the rates of the waybill's network has been heard."""
+        network = subject.partition("/")[0]
+        return any(known_at in moments for moments in self._exemptions.get(network, {}).values()) or any(
+            known_at in moments for moments in self._rates.get(network, {}).values()
+        )
 
     def known_for(self, subject: str, at: datetime, first_issued: Mapping[str, datetime]) -> Facts:
         """The facts of the waybill's network as known at `at`; `first_issued` gives its findings' first issues."""
@@ -83,9 +86,9 @@ class FactBook:
 
     def _as_of(self, network: str, at: datetime) -> Facts:
         sites = _standing(self._sites, network, at)
-        exemptions = [one for one in _standing(self._exemptions, network, at) if one.withdrawn_at is None]
+        exemptions = _standing(self._exemptions, network, at).values()
         return Facts(
-            sites={r.site: SiteFact(r.site, r.kind, r.parent, r.city, r.province) for r in sites},
+            sites={r.site: SiteFact(r.site, r.kind, r.parent, r.city, r.province) for r in sites.values()},
             exemptions=[
                 ExemptionFact(
                     exemption_id=r.exemption_id,
@@ -96,7 +99,9 @@ class FactBook:
                     to=r.to,
                 )
                 for r in exemptions
+                if r.withdrawn_at is None
             ],
+            rates=_standing(self._rates, network, at),
         )
 
     def _site_known(self, _: str, record: SiteRecord | None) -> None:
@@ -115,14 +120,18 @@ class FactBook:
             )
 
     def _learn(self, statement: Statement) -> None:
-        self._remember(statement)
+        self.remember(statement)
         self._new.put_nowait(statement)
 
-    def _remember(self, statement: Statement) -> None:
+    def remember(self, statement: Statement) -> None:
+        """Take in what stands in the database, or will."""
         network, known_at = statement.network, statement.known_at
         if statement.kind == "site":
             site = msgspec.convert(statement.record, SiteRecord)
             self._sites.setdefault(network, {}).setdefault(statement.id, {})[known_at] = site
+        elif statement.kind == "rates":
+            rates = msgspec.convert(statement.record, dict[str, Rate])
+            self._rates.setdefault(network, {}).setdefault(statement.id, {})[known_at] = FixedRates(rates)
         else:
             one = msgspec.convert(statement.record, Exemption)
             self._exemptions.setdefault(network, {}).setdefault(statement.id, {})[known_at] = one
@@ -130,11 +139,11 @@ class FactBook:
         self._newest.pop(network, None)
 
 
-def _standing(history: History[T], network: str, at: datetime) -> list[T]:
-    """What was last said of each thing of the network by the moment `at`."""
+def _standing(history: History[T], network: str, at: datetime) -> dict[str, T]:
+    """What was last said of each thing of the network by the moment `at`, by its id."""
     said = history.get(network, {})
     last = {
         key: max((moment for moment in by_time if moment <= at), default=None)
         for key, by_time in said.items()
     }
-    return [said[key][moment] for key, moment in last.items() if moment is not None]
+    return {key: said[key][moment] for key, moment in last.items() if moment is not None}

@@ -23,6 +23,7 @@ from services.arbitration.duties import Duties
 from services.arbitration.facts import FactBook
 from services.arbitration.handlers.deciding import Deciding
 from services.arbitration.handlers.projecting import Upkeep
+from services.arbitration.handlers.rates import RateFixing
 from services.arbitration.judging import Judging
 from services.arbitration.settings import ArbitrationSettings
 from services.arbitration.watch import Watch
@@ -63,6 +64,7 @@ def application(settings: ArbitrationSettings) -> FastAPI:
         beside=[
             facts.keep,
             Upkeep(settings, service.engine, service.clock).run,
+            RateFixing(settings, service.engine, service.clock, facts, books).run,
             *(partial(deciding.run, runner, lane) for lane in range(settings.lanes)),
         ],
     )

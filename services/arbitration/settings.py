@@ -33,6 +33,12 @@ class ArbitrationSettings(ServiceSettings):
     )
     review_poll_ms: int = Field(250, description="how often due reviews are looked for")
     stream_events_max: int = Field(5_000, description="longer streams are parked for a person to look at")
+    rates_poll_ms: int = Field(
+        60_000, ge=1, description="how often months whose rates are to be fixed are looked for"
+    )
+    rates_grace_ms: int = Field(
+        10_000, description="with a decision that waits for longer, a month's rates are not fixed yet"
+    )
     failures_in_a_row_max: int = Field(
         200, description="bad records in a row, from several sources, that stop the consumer"
     )

@@ -6,7 +6,14 @@ the verdict, `adjudicate` is the dry run of all that.
 
 from services.arbitration.domain.adjudication import AdjudicationRefused, adjudicate
 from services.arbitration.domain.decision import Decision, Status, decide, merge
-from services.arbitration.rules.facts import ExemptionFact, Facts, Rate, SiteFact, facts_from_members
+from services.arbitration.rules.facts import (
+    ExemptionFact,
+    Facts,
+    FixedRates,
+    Rate,
+    SiteFact,
+    facts_from_members,
+)
 from services.arbitration.rules.library import Overrides, Rulebooks, load_rulebooks
 from services.arbitration.rules.rulebook import RulebookError
 from services.arbitration.rules.stream import Conflict, Known, distinct
@@ -17,6 +24,7 @@ __all__ = [
     "Decision",
     "ExemptionFact",
     "Facts",
+    "FixedRates",
     "Known",
     "Overrides",
     "Rate",

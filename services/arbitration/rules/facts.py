@@ -41,6 +41,17 @@ class Rate(msgspec.Struct, frozen=True):
     parcels: int
 
 
+class FixedRates(dict[str, Rate]):
+    """A month's rates as they were fixed: an outlet that is not among them had neither tickets nor parcels."""
+
+    def get(self, outlet: str, default: object = None) -> Rate:
+        """The outlet's rate."""
+        return super().get(outlet, _NO_RATE)
+
+
+_NO_RATE = Rate(tickets=0, parcels=0)
+
+
 class Facts(msgspec.Struct, frozen=True, kw_only=True):
     """All facts of one decision, as known then. A dry run has none but what it is given."""
 

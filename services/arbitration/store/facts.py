@@ -15,7 +15,7 @@ from services.arbitration.store.complaints import LIVE
 
 
 class Statement(NamedTuple):
-    """What was said of a site or an exemption, and since when it is known."""
+    """What was said of a site, an exemption or a month's rates, and since when it is known."""
 
     kind: str
     network: str

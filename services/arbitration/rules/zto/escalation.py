@@ -70,7 +70,7 @@ def _ticket(case: Case, rule: Rule, terms: Terms, escalated: Known[ComplaintEsca
             "escalated": say_moment(escalated.at),
             "about": site,
             "month": _month(escalated.day),
-            "fixed": say_day(_fixed_day(escalated.day, terms)),
+            "fixed": say_day(fixed_day(escalated.day, terms)),
             "tickets": price.calculation.get("tickets", 0),
             "parcels": price.calculation.get("parcels", 0),
             "amount": yuan(amount_fen),
@@ -100,7 +100,7 @@ def _price(case: Case, escalated: Known[ComplaintEscalated], outlet: str, terms:
     rate = case.facts.rates.get(month, {}).get(outlet)
     if rate is None:
         # Facts that are not there yet come with their own look at the waybill, at the latest when they are due.
-        case.review(start_of(_fixed_day(escalated.day, terms)))
+        case.review(start_of(fixed_day(escalated.day, terms)))
         return Price("provisional", "low_fen", "provisional", ("rates_fixed_day",), {"month": month})
     return Price(
         "rated",
@@ -123,7 +123,7 @@ def _month(day: int) -> str:
     return f"{date_of(day):%Y-%m}"
 
 
-def _fixed_day(day: int, terms: Terms) -> int:
+def fixed_day(day: int, terms: Terms) -> int:
     """The local day at whose beginning the rates of a day's month are fixed; day 1 is the first after the month."""
     start = date_of(day)
     year, month = (start.year + 1, 1) if start.month == 12 else (start.year, start.month + 1)
