@@ -40,6 +40,7 @@ class FactBook:
         self._sites: History[SiteRecord] = {}
         self._exemptions: History[Exemption] = {}
         self._rates: History[Mapping[str, Rate]] = {}
+        self._dated: set[tuple[str, str, str, datetime]] = set()
         self._changed_at: dict[str, datetime] = {}
         self._newest: dict[str, Facts] = {}
         self._new: asyncio.Queue[Statement] = asyncio.Queue()
@@ -64,6 +65,11 @@ class FactBook:
                     unless_cancelled(error)
                     log.warning("facts_wait", error=repr(error))
                     await asyncio.sleep(_RETRY_S)
+
+    @property
+    def dated(self) -> int:
+        """How many statements have been heard of the kinds that have cases looked at again."""
+        return len(self._dated)
 
     def knows(self, subject: str, known_at: datetime) -> bool:
         """Whether what was said at this moment of an exemption or the rates of the waybill's network has been heard."""
@@ -126,6 +132,8 @@ class FactBook:
     def remember(self, statement: Statement) -> None:
         """Take in what stands in the database, or will."""
         network, known_at = statement.network, statement.known_at
+        if statement.kind in stored.DATED:
+            self._dated.add(statement[:4])
         if statement.kind == "site":
             site = msgspec.convert(statement.record, SiteRecord)
             self._sites.setdefault(network, {}).setdefault(statement.id, {})[known_at] = site

@@ -16,6 +16,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from shared.bus.tables import partition_positions as rows
 from shared.errors import FaultlineError
 
+LOCK_ALL = "SELECT FROM partition_positions ORDER BY consumer_group, partition FOR UPDATE"
+"""Waits for every writing transaction under way, and keeps further ones waiting: for what none of them may straddle."""
+
 
 class Fenced(FaultlineError):
     """The partition has gone to another worker; this one must not write for it."""

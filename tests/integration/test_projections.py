@@ -12,11 +12,10 @@ import asyncpg
 import pytest
 
 from shared.clock import advance
-from tests.conftest import DatabaseFactory
 from tests.support.arbitration import Arbitration, arbitration
 from tests.support.bus import until
 from tests.support.line import event, parcel
-from tests.support.parts import Parts
+from tests.support.parts import DatabaseFactory, Parts
 
 pytestmark = pytest.mark.stack
 Json = dict[str, Any]

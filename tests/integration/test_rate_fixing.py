@@ -5,11 +5,16 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import msgspec
 import pytest
 
+from services.arbitration.handlers.deciding import Deciding
+from services.arbitration.store import rates
+from services.arbitration.store.facts import Statement
+from services.arbitration.store.generations import transaction
 from shared.bus.producer import OutRecord
 from shared.clock import advance
 from shared.registry import SITES_TOPIC, SiteRecord
@@ -88,6 +93,28 @@ async def test_rates_outlive_a_restart(parts: Parts, database: DatabaseFactory, 
         late = f"zto/{uuid4().hex[:12].upper()}"
         await hub.publish(*parcel(late, ESCALATED_AT - timedelta(days=8)), _escalated(late, "E2", site))
         assert findings(await hub.decided(late))[f"ZT-10/{site}/E2"]["state"] == "active"
+
+
+async def test_rates_that_are_fixed_while_a_waybill_is_judged_have_it_judged_anew(
+    hub: Arbitration, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its finding stood nowhere yet when the provisional ones were looked for."""
+    site, subject = f"S{uuid4().hex[:8].upper()}", f"zto/{uuid4().hex[:12].upper()}"
+    fixed = Statement(
+        "rates", "zto", "2026-01", hub.clock.now(), {site: {"tickets": 1, "parcels": 9_000_000}}
+    )
+    judge = Deciding._judge
+
+    async def judge_and_be_overtaken(self: Deciding, work: Any) -> None:
+        await judge(self, work)
+        if subject in work.wanted and not await hub.rows("SELECT 1 FROM facts WHERE kind = 'rates'"):
+            async with transaction(hub.engine) as driver:
+                await rates.keep(driver, fixed)
+
+    monkeypatch.setattr(Deciding, "_judge", judge_and_be_overtaken)
+    await hub.publish(*parcel(subject, ESCALATED_AT - timedelta(days=8)), _escalated(subject, "E1", site))
+    found = findings(await hub.decided(subject, version=2))[f"ZT-10/{site}/E1"]
+    assert (found["state"], found["calculation"]["parcels"]) == ("active", 9_000_000)
 
 
 def _escalated(subject: str, escalation_id: str, site: str) -> dict[str, object]:

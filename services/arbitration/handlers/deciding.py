@@ -24,7 +24,7 @@ from services.arbitration.handlers.ingest import Ingest
 from services.arbitration.judging import Judged, Judgement, Judging
 from services.arbitration.projections.silences import next_look
 from services.arbitration.settings import ArbitrationSettings
-from services.arbitration.store import cases, conflicts, journal, reviews
+from services.arbitration.store import cases, conflicts, facts, journal, reviews
 from services.arbitration.store.reviews import Review, ReviewRow
 from services.arbitration.stream import Stream, read_stream
 from services.arbitration.watch import DECIDED, Place, Watch
@@ -68,6 +68,7 @@ class Deciding:
         self._relay = relay
         self._ingest = Ingest(settings, engine, clock, watch, self.wake)
         self._moved = [asyncio.Event() for _ in range(settings.lanes)]
+        self._facts_missed = False
         self._batch_waybills = [settings.decide_waybills_min] * settings.lanes
 
     @property
@@ -171,10 +172,11 @@ class Deciding:
         work = _Work(cutoff)
         for review in due:
             work.add(review)
-        facts = (review for review in due if review.priority == reviews.FACTS)
-        if any(not self._facts.knows(review.subject, review.due_at) for review in facts):
-            # Another copy heard of the fact before us: it stands in the database, where the review stands.
+        told = (review for review in due if review.priority == reviews.FACTS)
+        if self._facts_missed or any(not self._facts.knows(review.subject, review.due_at) for review in told):
+            # Another copy heard of the fact before us: it stands in the database.
             await self._facts.load()
+            self._facts_missed = False
         subjects = list(work.wanted)
         work.drop_parked(await cases.parked_among(driver, subjects))
         work.heads = await cases.heads(driver, subjects)
@@ -196,6 +198,7 @@ class Deciding:
 
     async def _judge(self, work: _Work) -> None:
         """Judge waybill by waybill, giving the event loop its turn in between."""
+        work.facts_dated = self._facts.dated
         slice_s = self._settings.decide_slice_ms / 1000
         began_s = time.monotonic()
         for subject, asked in work.wanted.items():
@@ -211,12 +214,12 @@ class Deciding:
             stream = read_stream(work.streams.get(subject, ()), self._settings.stream_events_max)
             if asked.priority == reviews.QUIET and (quiet_at := self._not_quiet_until(stream, asked, now)):
                 return Judgement(subject, asked.partition, postponed_to=quiet_at)
-            facts = self._facts.known_for(subject, now, work.first_issued.get(subject, {}))
+            known = self._facts.known_for(subject, now, work.first_issued.get(subject, {}))
             if asked.priority == reviews.PROJECT:
-                return self._judging.replay(subject, asked.partition, stream, head, facts, now)
+                return self._judging.replay(subject, asked.partition, stream, head, known, now)
             asked_for = asked.priority in (reviews.RETRY, reviews.AT_ONCE)
             return self._judging.judge(
-                subject, asked.partition, stream, head, facts, now, asked_for=asked_for
+                subject, asked.partition, stream, head, known, now, asked_for=asked_for
             )
         except Exception as error:
             # Whatever a rule raises is this waybill's trouble, and nobody else's.
@@ -252,7 +255,9 @@ class Deciding:
         await cases.release(driver, work.retried())
         await projecting.keep(driver, [o.looked for o in outcomes if o.looked is not None])
         await reviews.delete(driver, [review.address for review in due])
-        await reviews.insert(driver, self._following(work))
+        missed = await facts.count_dated(driver) != work.facts_dated
+        self._facts_missed |= missed
+        await reviews.insert(driver, self._following(work, again=missed))
         await self._publish(connection, issued)
         # Under the locks, so that no event of these partitions is seen in between.
         for outcome in outcomes:
@@ -264,8 +269,11 @@ class Deciding:
         _issued.inc(len(issued))
         _parked.inc(len(failed))
 
-    def _following(self, work: _Work) -> list[ReviewRow]:
-        """The reviews that come next: the next term, a postponed look, and what came in while we judged."""
+    def _following(self, work: _Work, *, again: bool) -> list[ReviewRow]:
+        """The reviews that come next: the next term, a postponed look, and what came in while we judged.
+
+        `again`: a fact came in that may concern any of the waybills.
+        """
         rows: list[ReviewRow] = []
         now = self._clock.now()
         for outcome in work.outcomes:
@@ -278,7 +286,8 @@ class Deciding:
                 continue
             if (next_at := self._next_look(work, outcome)) is not None:
                 rows.append((outcome.partition, reviews.TIMED, next_at, now, outcome.subject))
-            if self._watch.place(outcome.partition, outcome.subject) is not work.places.get(outcome.subject):
+            place = self._watch.place(outcome.partition, outcome.subject)
+            if again or place is not work.places.get(outcome.subject):
                 rows.append((outcome.partition, reviews.AT_ONCE, now, now, outcome.subject))
         return rows
 
@@ -305,6 +314,7 @@ class _Work:
         self.cutoff = cutoff
         self.wanted: dict[str, Review] = {}
         self.terms: set[tuple[str, datetime]] = set()
+        self.facts_dated = 0
         self.projected: dict[str, Review] = {}
         self.heads: dict[str, cases.Head] = {}
         self.streams: dict[str, list[journal.Stored]] = {}

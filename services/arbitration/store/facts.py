@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
+from asyncpg import Connection
 from sqlalchemy import text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -12,6 +13,10 @@ from sqlalchemy.sql import bindparam
 
 from services.arbitration.store import reviews
 from services.arbitration.store.complaints import LIVE
+from shared.bus.positions import LOCK_ALL
+
+DATED: Final = frozenset({"exemption", "rates"})
+"""Kinds of statements that have cases looked at again."""
 
 
 class Statement(NamedTuple):
@@ -40,7 +45,17 @@ async def keep(engine: AsyncEngine, statement: Statement) -> None:
     async with engine.begin() as connection:
         fresh = (await connection.execute(query, statement._asdict())).one_or_none()
         if fresh is not None and statement.kind == "exemption":
+            await connection.execute(text(LOCK_ALL))
             await _review_concerned(connection, statement)
+
+
+async def count_dated(driver: Connection) -> int:
+    """How many statements are kept of the kinds that have cases looked at again.
+
+    Who keeps one locks all partitions before it looks for the cases that it concerns: a decision is seen by it, or sees it.
+    """
+    found: int = await driver.fetchval("SELECT count(*) FROM facts WHERE kind = ANY($1)", sorted(DATED))
+    return found
 
 
 _AT_EXEMPTED = (

@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.arbitration.projections.looked import Looked
 from services.arbitration.store import journal, reviews
+from shared.bus.positions import LOCK_ALL
 
 
 class Projection(Protocol):
@@ -67,7 +68,7 @@ async def generations(driver: Connection) -> dict[str, Generations]:
 
 async def start(driver: Connection, name: str, now: datetime) -> bool:
     """Begin a generation beside the live one; False where one is being built or an old one still deleted."""
-    await _no_decision_under_way(driver)
+    await driver.execute(LOCK_ALL)
     started = await driver.fetchval(
         "UPDATE projections SET building = live + 1, planned_until = '', started_at = $2, waybills = 0"
         " WHERE name = $1 AND building IS NULL AND retired IS NULL RETURNING true",
@@ -111,7 +112,7 @@ async def switch(driver: Connection, name: str) -> int | None:
     """Read the new generation once every waybill was looked at; returns it, None where some were not."""
     if not await driver.fetchval(f"SELECT {_DONE}", reviews.PROJECT):
         return None
-    await _no_decision_under_way(driver)
+    await driver.execute(LOCK_ALL)
     switched: int | None = await driver.fetchval(
         "UPDATE projections SET retired = live, live = building, building = NULL"
         f" WHERE name = $2 AND building IS NOT NULL AND planned_until IS NULL AND {_DONE} RETURNING live",
@@ -130,10 +131,6 @@ async def alone(driver: Connection) -> bool:
     """Whether this transaction is the only one at the upkeep, of all copies; until it ends."""
     found: bool = await driver.fetchval("SELECT pg_try_advisory_xact_lock(hashtext('projections'))")
     return found
-
-
-async def _no_decision_under_way(driver: Connection) -> None:
-    await driver.execute("SELECT FROM partition_positions ORDER BY consumer_group, partition FOR UPDATE")
 
 
 async def forget_rows(driver: Connection, table: str, generation: int, rows_max: int) -> bool:

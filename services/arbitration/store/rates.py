@@ -10,6 +10,7 @@ from asyncpg import Connection
 from services.arbitration.domain.rates import Exchanged
 from services.arbitration.store import reviews
 from services.arbitration.store.facts import Statement
+from shared.bus.positions import LOCK_ALL
 
 _LIVE = "(SELECT live FROM projections WHERE name = 'scorecards')"
 _TICKETS = " UNION ALL ".join(
@@ -66,6 +67,7 @@ async def is_behind(driver: Connection, since: datetime) -> bool:
 
 async def keep(driver: Connection, statement: Statement) -> None:
     """Keep a month's rates, and have every case of the network looked at that has a provisional finding, frozen or not."""
+    await driver.execute(LOCK_ALL)
     await driver.execute(
         "INSERT INTO facts (kind, network, id, known_at, record) VALUES ($1, $2, $3, $4, $5)",
         *statement[:-1],
