@@ -22,6 +22,8 @@ from shared.db import create_engine
 
 _NICENESS: Final = 10
 """Verdicts go before replays where both want the CPU."""
+_SERVICE: Final = open(0, "rb", buffering=0, closefd=False)  # noqa: SIM115 - a buffer's lock, held by a thread, is fatal at exit
+"""Standard input: a line of settings, then silence as long as the service lives."""
 
 
 async def work(settings: ArbitrationSettings) -> None:
@@ -36,7 +38,7 @@ async def work(settings: ArbitrationSettings) -> None:
 
 def main() -> None:
     """Take the settings from standard input and work."""
-    settings = ArbitrationSettings.model_validate_json(sys.stdin.buffer.readline())
+    settings = ArbitrationSettings.model_validate_json(_SERVICE.readline())
     name = f"{settings.instance or 'arbitration'}-replay-{sys.argv[1]}"
     settings = settings.model_copy(update={"instance": name})
     log.configure("arbitration", name, settings.log_level)
@@ -46,7 +48,7 @@ def main() -> None:
 
 
 def _end_with_the_service() -> None:
-    sys.stdin.buffer.read()
+    _SERVICE.read()
     # At once: whatever is in hand rolls back, and a loop that judges hears no signal.
     os._exit(0)
 
