@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -13,20 +13,15 @@ import psutil
 import pytest
 from sqlalchemy import text
 
-from services.arbitration.domain import load_rulebooks
-from services.arbitration.facts import FactBook
 from services.arbitration.handlers.replay_processes import WORKER
-from services.arbitration.handlers.replaying import Replaying, judged_by
-from services.arbitration.store import replays
-from services.arbitration.store.replays import Asked
 from tests.support.arbitration import START, Arbitration, Json, arbitration, new_subject
 from tests.support.bus import until
-from tests.support.line import event, parcel
+from tests.support.line import parcel
 from tests.support.parts import Parts
+from tests.support.replays import asked, body, finished, forget_others, late
 
 pytestmark = pytest.mark.stack
 
-DOUBLED = {"TT-04": {"fine_per_day_fen": 10_000}}
 LATE_BY_DAYS = (1, 2, 2, 3)
 """Of the parcels that HBJ1 held too long; GZ01 reported each."""
 CLEAN, UNSCANNED = 3, 2
@@ -35,19 +30,6 @@ SOON = {"replay_poll_ms": 50, "replay_chunk_cases": 2}
 """Several chunks for so few cases."""
 DAYS = sum(LATE_BY_DAYS)
 Loaded = tuple[Arbitration, str, list[str]]
-
-
-def late(subject: str, days: int) -> list[Json]:
-    """A parcel that HBJ1 sent on so many days too late, and GZ01's report of the delay."""
-    events = parcel(subject, START)
-    for one in events[5:]:
-        moment = datetime.fromisoformat(one["time"]) + timedelta(days=days + 1)
-        one["time"] = one["recordedtime"] = moment.isoformat()
-    reported = START + timedelta(days=10)
-    report = event(
-        subject, "/sites/GZ01", "report.filed", reported, "r", site="GZ01", report_id="R", kind="delay"
-    )
-    return [*events, report]
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +45,7 @@ async def loaded(parts: Parts) -> AsyncIterator[Loaded]:
             await hub.publish(*parcel(subject, START, unscanned="HBJ1" if place < UNSCANNED else None))
         for subject in (*lates, *others):
             await hub.decided(subject)
-            await hub.reviewed(subject)
+        await forget_others(hub, [*lates, *others])
         yield hub, url, list(lates)
     parts.drop_database(name)
 
@@ -71,40 +53,6 @@ async def loaded(parts: Parts) -> AsyncIterator[Loaded]:
 @pytest.fixture
 def hub(loaded: Loaded) -> Arbitration:
     return loaded[0]
-
-
-def body(**changed: Any) -> Json:
-    """All that was decided until now."""
-    now = datetime.now(UTC)
-    asked = {
-        "network": "tiantian",
-        "from": (now - timedelta(days=1)).isoformat(),
-        "to": (now + timedelta(days=1)).isoformat(),
-        "rulebook": DOUBLED,
-    }
-    return asked | changed
-
-
-async def asked(hub: Arbitration, **changed: Any) -> str:
-    """Ask for a replay; its id."""
-    answer = await hub.http.post("/v1/replays", json=body(**changed))
-    assert answer.status_code == 202, answer.text
-    assert answer.headers["Location"] == f"/v1/replays/{answer.json()['id']}"
-    return str(answer.json()["id"])
-
-
-async def finished(hub: Arbitration, replay_id: str) -> Json:
-    """The replay once it is done."""
-    found: list[Json] = []
-
-    async def done() -> bool:
-        shown = await hub.get(f"/v1/replays/{replay_id}")
-        assert shown["state"] in ("waiting", "running", "done"), shown
-        found.append(shown)
-        return bool(shown["state"] == "done")
-
-    await until(done, f"replay {replay_id} is done")
-    return found[-1]
 
 
 def times(before: int, after: int, **more: int) -> Json:
@@ -322,34 +270,3 @@ async def test_lists_show_the_newest_first(hub: Arbitration) -> None:
     assert found[:3] == ids[::-1]
     for replay_id in ids:
         await finished(hub, replay_id)
-
-
-async def test_no_more_wait_and_no_more_are_kept_than_was_set(parts: Parts, database: Any) -> None:
-    bounds = {"replay_workers": 0, "replays_unfinished_max": 2, "replays_kept_max": 3}
-    async with arbitration(parts.bootstrap_servers, database("arbitration"), **bounds) as copy:
-        for _ in range(3):
-            first, second = await asked(copy), await asked(copy)
-            refused = await copy.http.post("/v1/replays", json=body())
-            assert (refused.status_code, "Retry-After" in refused.headers) == (429, True)
-            for replay_id in (first, second):
-                assert (await copy.http.delete(f"/v1/replays/{replay_id}")).status_code == 200
-        assert len((await copy.get("/v1/replays"))["items"]) == 3
-
-
-
-async def test_a_replay_that_cannot_go_on_fails_and_says_why(loaded: Loaded) -> None:
-    hub, _, lates = loaded
-    await only_worker(hub, killed=False)
-    settings = hub.settings.model_copy(update={"replay_rows_max": 1})
-    books = load_rulebooks()
-    replaying = Replaying(settings, hub.engine, hub.clock, FactBook(hub.engine), books)
-    failed = []
-    for made_by in (judged_by(books), "0.0.1 of before"):
-        now = hub.clock.now()
-        replay = Asked(uuid4(), "tiantian", START, now, now, {}, made_by, now, "/operators/test")
-        await replays.create(hub.engine, replay, 20, 100)
-        assert await replaying.step()
-        failed.append(await hub.get(f"/v1/replays/{replay.id}"))
-    assert [one["state"] for one in failed] == ["failed", "failed"]
-    assert "FAULTLINE_REPLAY_ROWS_MAX" in failed[0]["error"]
-    assert "ask for it again" in failed[1]["error"]
