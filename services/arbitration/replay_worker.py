@@ -20,7 +20,7 @@ from shared import log
 from shared.clock import Clock
 from shared.db import create_engine
 
-_NICENESS: Final = 10
+_NICENESS: Final = 5
 """Verdicts go before replays where both want the CPU."""
 _SERVICE: Final = open(0, "rb", buffering=0, closefd=False)  # noqa: SIM115 - a buffer's lock, held by a thread, is fatal at exit
 """Standard input: a line of settings, then silence as long as the service lives."""
