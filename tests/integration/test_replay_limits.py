@@ -1,22 +1,32 @@
-"""What a replay may not exceed, and how it fails."""
+"""What a replay may not exceed, how it fails, and what it knows of a past that newer verdicts have overtaken."""
 
 from __future__ import annotations
 
+import asyncio
+import sys
+from asyncio.subprocess import PIPE
 from collections.abc import AsyncIterator
+from datetime import datetime, timedelta
 from uuid import uuid4
 
 import pytest
+from sqlalchemy import text
 
 from services.arbitration.domain import load_rulebooks
 from services.arbitration.facts import FactBook
+from services.arbitration.handlers.replay_processes import WORKER
 from services.arbitration.handlers.replaying import Replaying, judged_by
 from services.arbitration.store import replays
 from services.arbitration.store.replays import Asked
-from tests.support.arbitration import START, Arbitration, arbitration, new_subject
+from tests.support.arbitration import START, Arbitration, arbitration, at, new_subject
+from tests.support.bus import WAIT_S, until
+from tests.support.line import parcel
 from tests.support.parts import Parts
-from tests.support.replays import asked, body, late
+from tests.support.replays import asked, body, finished, forget_others, late
 
 pytestmark = pytest.mark.stack
+
+BOOKS = load_rulebooks()
 
 
 @pytest.fixture(scope="module")
@@ -27,6 +37,12 @@ async def idle(parts: Parts) -> AsyncIterator[Arbitration]:
     async with arbitration(parts.bootstrap_servers, url, **bounds) as copy:
         yield copy
     parts.drop_database(name)
+
+
+def worker(copy: Arbitration, **settings: int) -> Replaying:
+    """What works on replays, in this process."""
+    made = copy.settings.model_copy(update=settings)
+    return Replaying(made, copy.engine, copy.clock, FactBook(copy.engine), BOOKS)
 
 
 async def test_no_more_wait_and_no_more_are_kept_than_was_set(idle: Arbitration) -> None:
@@ -43,11 +59,9 @@ async def test_a_replay_that_cannot_go_on_fails_and_says_why(idle: Arbitration) 
     subject = new_subject()
     await idle.publish(*late(subject, 1))
     await idle.decided(subject)
-    settings = idle.settings.model_copy(update={"replay_rows_max": 1})
-    books = load_rulebooks()
-    replaying = Replaying(settings, idle.engine, idle.clock, FactBook(idle.engine), books)
+    replaying = worker(idle, replay_rows_max=1)
     for made_by, why in (
-        (judged_by(books), "FAULTLINE_REPLAY_ROWS_MAX"),
+        (judged_by(BOOKS), "FAULTLINE_REPLAY_ROWS_MAX"),
         ("0.0.1 of before", "ask for it again"),
     ):
         now = idle.clock.now()
@@ -57,3 +71,43 @@ async def test_a_replay_that_cannot_go_on_fails_and_says_why(idle: Arbitration) 
         failed = await idle.get(f"/v1/replays/{replay.id}")
         assert (failed["state"], failed["waybills"], failed["difference"]["items"]) == ("failed", 0, [])
         assert why in failed["error"]
+
+
+async def test_a_version_that_was_overtaken_is_replayed_with_what_was_known_then(idle: Arbitration) -> None:
+    await forget_others(idle, [])
+    subject = new_subject()
+    await idle.publish(*parcel(subject, START, unscanned="HBJ1"))
+    first = (await idle.decided(subject))["verdict"]["decided_at"]
+    cure = next(one for one in parcel(subject, START) if one["id"].startswith("HBJ1-arrived"))
+    await idle.publish({**cure, "recordedtime": at(idle.clock.now())})
+    second = (await idle.decided(subject, 2))["verdict"]["decided_at"]
+    found = []
+    for decided in (first, second):
+        just_then = {"from": decided, "to": at(datetime.fromisoformat(decided) + timedelta(milliseconds=1))}
+        replay_id = await asked(idle, rulebook={"TT-01": {"fine_fen": 2_500}}, **just_then)
+        await worker(idle).run()
+        result = await finished(idle, replay_id)
+        rows = [row for row in result["difference"]["items"] if row["example"] == subject]
+        found.append([(row["site"], row["charged_fen"]) for row in rows])
+    fined = {"before": 1_000, "after": 2_500, "difference": 1_500}
+    assert found == [[("HBJ1", fined), ("hq", {"before": 0, "after": 0, "difference": 0})], []]
+
+
+async def test_a_worker_ends_with_its_service_however_that_ends(idle: Arbitration) -> None:
+    replay_id = await asked(idle)
+    async with idle.engine.connect() as connection:
+        # It finds a replay that another one works on, and waits.
+        await connection.execute(text("SELECT FROM replays WHERE id = :id FOR UPDATE"), {"id": replay_id})
+        child = await asyncio.create_subprocess_exec(sys.executable, "-m", WORKER, "7", stdin=PIPE)
+        assert child.stdin is not None
+        child.stdin.write(idle.settings.model_dump_json().encode() + b"\n")
+
+        async def connected() -> bool:
+            there = "SELECT FROM pg_stat_activity WHERE application_name = :name"
+            return bool(await idle.rows(there, name=f"{idle.settings.instance}-replay-7"))
+
+        await until(connected, "the worker looks for work")
+        child.stdin.close()
+        async with asyncio.timeout(WAIT_S):
+            assert await child.wait() == 0
+    await idle.http.delete(f"/v1/replays/{replay_id}")
