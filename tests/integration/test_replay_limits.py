@@ -97,13 +97,13 @@ async def test_a_worker_ends_with_its_service_however_that_ends(idle: Arbitratio
     replay_id = await asked(idle)
     async with idle.engine.connect() as connection:
         # It finds a replay that another one works on, and waits.
-        await connection.execute(text("SELECT FROM replays WHERE id = :id FOR UPDATE"), {"id": replay_id})
+        await connection.execute(text("SELECT 1 FROM replays WHERE id = :id FOR UPDATE"), {"id": replay_id})
         child = await asyncio.create_subprocess_exec(sys.executable, "-m", WORKER, "7", stdin=PIPE)
         assert child.stdin is not None
         child.stdin.write(idle.settings.model_dump_json().encode() + b"\n")
 
         async def connected() -> bool:
-            there = "SELECT FROM pg_stat_activity WHERE application_name = :name"
+            there = "SELECT 1 FROM pg_stat_activity WHERE application_name = :name"
             return bool(await idle.rows(there, name=f"{idle.settings.instance}-replay-7"))
 
         await until(connected, "the worker looks for work")

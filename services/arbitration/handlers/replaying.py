@@ -1,6 +1,6 @@
 """Working on replays: judge past waybills under two rulebooks, a chunk a transaction. Runs in a process of its own.
 
-Nothing is locked or held in memory between two chunks, so any process may go on where another one stopped.
+Between two chunks nothing is locked, and nothing but the database knows how far a job is: any process may go on with it.
 """
 
 from __future__ import annotations
