@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import sys
 from asyncio.subprocess import PIPE
 from collections.abc import AsyncIterator
@@ -18,6 +19,7 @@ from services.arbitration.handlers.replay_processes import WORKER
 from services.arbitration.handlers.replaying import Replaying, judged_by
 from services.arbitration.store import replays
 from services.arbitration.store.replays import Asked
+from shared.http.paging import encode
 from tests.support.arbitration import START, Arbitration, arbitration, at, new_subject
 from tests.support.bus import WAIT_S, until
 from tests.support.line import parcel
@@ -53,6 +55,29 @@ async def test_no_more_wait_and_no_more_are_kept_than_was_set(idle: Arbitration)
         for replay_id in (first, second):
             assert (await idle.http.delete(f"/v1/replays/{replay_id}")).status_code == 200
     assert len((await idle.get("/v1/replays"))["items"]) == 3
+
+
+@pytest.mark.parametrize(
+    "rulebook", ['{"\\ud800": {}}', '{"\\u0000": {}}', '{"TT-04": {"\\ud800": 1}}', '{"TT-04": {"x": 1e400}}']
+)
+async def test_what_no_text_can_carry_is_refused_too(idle: Arbitration, rulebook: str) -> None:
+    content = json.dumps(body(rulebook="?")).replace('"?"', rulebook)
+    answer = await idle.http.post(
+        "/v1/replays", content=content, headers={"Content-Type": "application/json"}
+    )
+    assert (answer.status_code, answer.headers["content-type"]) == (422, "application/problem+json")
+
+
+async def test_a_cursor_of_something_else_is_refused(idle: Arbitration) -> None:
+    replay_id = await asked(idle)
+    await idle.http.delete(f"/v1/replays/{replay_id}")
+    for path, positions in (
+        ("/v1/replays", [("2026-01-01T00:00:00", replay_id), ("x", "y")]),
+        (f"/v1/replays/{replay_id}", [("TT-04", "\0"), (None, "")]),
+    ):
+        for position in positions:
+            answer = await idle.http.get(path, params={"cursor": encode(*position)})
+            assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, "/query/cursor")
 
 
 async def test_a_replay_that_cannot_go_on_fails_and_says_why(idle: Arbitration) -> None:

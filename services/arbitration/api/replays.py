@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Annotated, Any, Final, Literal, Self
 from uuid import UUID, uuid4
 
+import msgspec
 from fastapi import APIRouter, Depends, Header, Query
 from fastapi.responses import Response
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictInt, model_validator
@@ -26,6 +27,9 @@ from shared.registry import NETWORK_PATTERN
 
 _JUST_BEFORE: Final = timedelta(milliseconds=1)
 _STARTERS: Final = frozenset({"decide", "admin"})
+
+_CODE: Final = Annotated[str, msgspec.Meta(pattern="^[A-Za-z0-9-]*$", max_length=32)]
+"""A rule or a site in a cursor."""
 
 PastMoment = Annotated[Moment, AfterValidator(in_range)]
 
@@ -182,7 +186,7 @@ def router(
         asked = network or who.network
         if asked is not None and not who.may_read_network(asked):
             raise forbidden("The key reads only what concerns its own network. Ask for that one.")
-        before: Any = decode(cursor, datetime, UUID)
+        before: Any = decode(cursor, Annotated[datetime, msgspec.Meta(tz=True)], UUID)
         rows = await replays.page(engine, asked, before, limit + 1)
         return page_of(
             [_view(row) for row in rows],
@@ -199,7 +203,7 @@ def router(
     ) -> dict[str, Any]:
         """Progress, and the difference in findings and money by rule and site, as far as it is known."""
         row = await _found(replay_id, who)
-        after: Any = decode(cursor, str, str) or ("", "")
+        after: Any = decode(cursor, _CODE, _CODE) or ("", "")
         rows = await replays.differing_rows(engine, replay_id, after, limit + 1)
         sums = await replays.sums(engine, replay_id)
         return {

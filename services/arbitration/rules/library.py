@@ -41,7 +41,9 @@ _OVERRIDE_MAX_ELSE: Final = 10_000
 class OverrideError(RulebookError):
     """Overrides that name nothing there is, or a value nobody can judge by. `pointer`: the place in them (RFC 6901)."""
 
-    def __init__(self, message: str, *place: str) -> None:
+    def __init__(self, message: str, *named: str) -> None:
+        # What no UTF-8 can carry (lone surrogates) must not stop the answer that refuses it.
+        place = [name.encode(errors="replace").decode() for name in named]
         super().__init__(f"{'.'.join(('rulebook', *place))}: {message}")
         self.pointer = "".join(f"/{part.replace('~', '~0').replace('/', '~1')}" for part in place)
 
