@@ -33,9 +33,9 @@ History = dict[str, dict[str, dict[datetime, T]]]
 
 
 class FactBook:
-    """All facts with their history, and the ones known at a moment."""
+    """All facts with their history, and the ones known at a moment. Without `registries` it has only what is stored."""
 
-    def __init__(self, engine: AsyncEngine, registries: Registries) -> None:
+    def __init__(self, engine: AsyncEngine, registries: Registries | None = None) -> None:
         self._engine = engine
         self._sites: History[SiteRecord] = {}
         self._exemptions: History[Exemption] = {}
@@ -44,8 +44,9 @@ class FactBook:
         self._changed_at: dict[str, datetime] = {}
         self._newest: dict[str, Facts] = {}
         self._new: asyncio.Queue[Statement] = asyncio.Queue()
-        registries.sites.subscribe(self._site_known)
-        registries.exemptions.subscribe(self._exemption_known)
+        if registries is not None:
+            registries.sites.subscribe(self._site_known)
+            registries.exemptions.subscribe(self._exemption_known)
 
     async def load(self) -> None:
         """Read the history that compaction has removed from the topics."""

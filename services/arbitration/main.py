@@ -14,6 +14,7 @@ from services.arbitration.api import (
     complaints,
     operations,
     projections,
+    replays,
     rulebooks,
     scorecards,
 )
@@ -24,6 +25,8 @@ from services.arbitration.facts import FactBook
 from services.arbitration.handlers.deciding import Deciding
 from services.arbitration.handlers.projecting import Upkeep
 from services.arbitration.handlers.rates import RateFixing
+from services.arbitration.handlers.replay_processes import ReplayProcesses
+from services.arbitration.handlers.replaying import judged_by
 from services.arbitration.judging import Judging
 from services.arbitration.settings import ArbitrationSettings
 from services.arbitration.watch import Watch
@@ -58,6 +61,7 @@ def application(settings: ArbitrationSettings) -> FastAPI:
             session_timeout_ms=settings.session_timeout_ms,
         ),
     )
+    processes = ReplayProcesses(settings, service.engine)
     service.consume(
         runner,
         prepare=[facts.load],
@@ -66,6 +70,7 @@ def application(settings: ArbitrationSettings) -> FastAPI:
             Upkeep(settings, service.engine, service.clock).run,
             RateFixing(settings, service.engine, service.clock, facts, books).run,
             *(partial(deciding.run, runner, lane) for lane in range(settings.lanes)),
+            *(partial(processes.run, place) for place in range(settings.replay_workers)),
         ],
     )
     reader = CaseReader(service.engine, service.clock, facts, books, CODE_VERSION, settings.stream_events_max)
@@ -75,6 +80,7 @@ def application(settings: ArbitrationSettings) -> FastAPI:
             complaints.router(service.engine, service.clock),
             adjudications.router(books),
             rulebooks.router(books),
+            replays.router(settings, service.engine, service.clock, books, judged_by(books), processes.wake),
             operations.router(service.engine, service.clock, deciding, settings.partitions),
             scorecards.router(reader, settings.silence_look_hours),
             projections.router(service.engine, service.clock),

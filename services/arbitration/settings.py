@@ -51,3 +51,20 @@ class ArbitrationSettings(ServiceSettings):
     projection_rows_max: int = Field(
         20_000, ge=1, description="rows folded, planned or deleted in one transaction for projections"
     )
+    replay_workers: int = Field(
+        1, ge=0, description="processes of this copy that work on replays; 0: other copies do it"
+    )
+    replay_poll_ms: int = Field(1_000, ge=1, description="how often replays to work on are looked for")
+    replay_chunk_cases: int = Field(
+        500, ge=1, description="cases that a replay passes in one transaction at most"
+    )
+    replay_chunk_ms: int = Field(1_000, ge=1, description="a replay's transaction judges no longer than this")
+    replay_rows_max: int = Field(
+        100_000, ge=1, description="rows (rule and site) of a replay's result; one with more fails"
+    )
+    replays_unfinished_max: int = Field(
+        20, ge=1, description="replays that wait or run; one more is answered 429"
+    )
+    replays_kept_max: int = Field(
+        200, ge=1, description="replays that are kept; the oldest finished ones are forgotten first"
+    )

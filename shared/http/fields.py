@@ -94,12 +94,13 @@ def _with_its_plus(value: Any) -> Any:
     return _OFFSET_AFTER_SPACE.sub(r"\1+\2", value) if isinstance(value, str) else value
 
 
-def _in_range(moment: datetime) -> datetime:
+def in_range(moment: datetime) -> datetime:
+    """Refuse a moment that no term can be added to."""
     if not 1900 <= moment.year <= 2200:
         raise ValueError("must lie in the years 1900 to 2200")
     return moment
 
 
-QueryMoment = Annotated[AwareDatetime, BeforeValidator(_with_its_plus), AfterValidator(_in_range)]
+QueryMoment = Annotated[AwareDatetime, BeforeValidator(_with_its_plus), AfterValidator(in_range)]
 """A moment with its offset as a query parameter, in a range that every term can be added to; `+08:00` may stand there
 unescaped."""

@@ -10,8 +10,7 @@ import msgspec
 
 from services.arbitration.domain.decision import decide
 from services.arbitration.rules.facts import facts_from_members
-from services.arbitration.rules.library import Rulebooks
-from services.arbitration.rules.rulebook import RulebookError
+from services.arbitration.rules.library import OverrideError, Rulebooks
 from services.arbitration.rules.stream import distinct
 from shared.events import Event, EventRefused, FieldError, decode_members
 
@@ -125,5 +124,7 @@ def _overridden(rulebooks: Rulebooks, overrides: Any) -> Rulebooks:
 def _converted(pointer: str, make: Any) -> Any:
     try:
         return make()
-    except (msgspec.ValidationError, RulebookError, AttributeError) as error:
+    except OverrideError as error:
+        raise AdjudicationRefused([FieldError(pointer + error.pointer, str(error))]) from error
+    except (msgspec.ValidationError, AttributeError) as error:
         raise AdjudicationRefused([FieldError(pointer, str(error))]) from error

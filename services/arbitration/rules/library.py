@@ -33,6 +33,19 @@ _BEGINNING: Final = -1
 _KINDS_KEPT_MAX: Final = 4_096
 Overrides = Mapping[str, Mapping[str, int]]
 """Rule id → parameter → value: for a dry run or a replay under other terms."""
+OVERRIDE_MAX: Final = {"fen": 1_000_000_000, "years": 100}
+"""The largest value of an overridden parameter, by the last part of its name: no sum or date may run out of range."""
+_OVERRIDE_MAX_ELSE: Final = 10_000
+
+
+class OverrideError(RulebookError):
+    """Overrides that name nothing there is, or a value nobody can judge by. `pointer`: the place in them (RFC 6901)."""
+
+    def __init__(self, message: str, *named: str) -> None:
+        # What no UTF-8 can carry (lone surrogates) must not stop the answer that refuses it.
+        place = [name.encode(errors="replace").decode() for name in named]
+        super().__init__(f"{'.'.join(('rulebook', *place))}: {message}")
+        self.pointer = "".join(f"/{part.replace('~', '~0').replace('/', '~1')}" for part in place)
 
 
 class NetworkRules:
@@ -131,7 +144,7 @@ class Rulebooks:
     def overridden(self, overrides: Overrides) -> Rulebooks:
         """The same rulebooks with other values, in force whenever the rule is.
 
-        Raises RulebookError for a rule or a parameter that does not exist, or a value that is no whole number.
+        Raises OverrideError for a rule or a parameter that does not exist, or a value that is no whole number in range.
         """
         changed = Rulebooks(self._books)
         for rule_id, values in overrides.items():
@@ -139,9 +152,7 @@ class Rulebooks:
                 (name for name, rules in changed._rules.items() for r in rules if r.id == rule_id), None
             )
             if book_id is None:
-                raise RulebookError(
-                    f"rulebook.{rule_id}: there is no such rule; look at the list of rulebooks."
-                )
+                raise OverrideError("there is no such rule; look at the list of rulebooks.", rule_id)
             changed._rules[book_id] = [
                 _with_values(rule, values) if rule.id == rule_id else rule for rule in changed._rules[book_id]
             ]
@@ -207,10 +218,9 @@ def _with_values(rule: Rule, values: Mapping[str, int]) -> Rule:
     for terms in rule.blocks:
         for name, value in values.items():
             if name not in terms.values:
-                raise RulebookError(
-                    f"rulebook.{rule.id}.{name}: no such parameter; it has {sorted(terms.values)}."
-                )
-            if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-                raise RulebookError(f"rulebook.{rule.id}.{name}: must be a whole number from 0 up.")
+                raise OverrideError(f"no such parameter; it has {sorted(terms.values)}.", rule.id, name)
+            most = OVERRIDE_MAX.get(name.rpartition("_")[2], _OVERRIDE_MAX_ELSE)
+            if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= most:
+                raise OverrideError(f"must be a whole number from 0 to {most}.", rule.id, name)
         blocks.append(msgspec.structs.replace(terms, values={**terms.values, **values}))
     return msgspec.structs.replace(rule, blocks=tuple(blocks))

@@ -66,7 +66,7 @@ def test_an_event_without_recordedtime_was_recorded_when_it_happened() -> None:
         (_of_request(facts={"exemptions": 7}), "/facts"),
         (_of_request(facts={"exemptions": [{"from": "2026-03-02T00:00:00", "to": "2026-03-03"}]}), "/facts"),
         (_of_request(facts={"rates": {"2026-03": {"GZ01": {"tickets": 1}}}}), "/facts"),
-        (_of_request(rulebook={"TT-01": {"fine_yuan": 20}}), "/rulebook"),
+        (_of_request(rulebook={"TT-01": {"fine_yuan": 20}}), "/rulebook/TT-01/fine_yuan"),
         (_of_request(rulebook=7), "/rulebook"),
     ],
 )
