@@ -130,7 +130,7 @@ async def intake(parts: Parts) -> AsyncIterator[IntakeProcess]:
     process = IntakeProcess(parts.bootstrap_servers)
     await process.start()
     yield process
-    await process.stop()
+    await process.close()
 
 
 def answers_model(openapi: Json, name: str) -> jsonschema_rs.Draft202012Validator:

@@ -37,7 +37,7 @@ async def intake(parts: Parts) -> AsyncIterator[str]:
     process = IntakeProcess(parts.bootstrap_servers)
     await process.start()
     yield str(process.client.base_url)
-    await process.stop()
+    await process.close()
 
 
 @schemathesis.serializer("application/x-ndjson")

@@ -17,16 +17,14 @@ from shared.events.outputs import Finding, Text
 from shared.registry import SITES_TOPIC, SiteRecord
 from tests.support.notify import (
     NOTICES_TOPIC,
-    VERDICTS_TOPIC,
     NotifyProcess,
     expected,
-    new_network,
     published,
     random_delivery,
-    record_of,
     shown,
 )
 from tests.support.parts import DatabaseFactory, Parts
+from tests.support.verdicts import VERDICTS_TOPIC, new_network, record_of
 from tests.unit.notify.verdicts import DECIDED_AT, finding, verdict
 
 pytestmark = pytest.mark.stack

@@ -4,25 +4,23 @@ from __future__ import annotations
 
 import random
 import signal
-from typing import Any
 
 import asyncpg
 import msgspec
 import pytest
 
 from faultline.stack.postgres import psql
+from tests.support.bus import until
 from tests.support.notify import (
     NOTICES_TOPIC,
     NotifyProcess,
     expected,
-    new_network,
     published,
     random_delivery,
-    record_of,
     shown,
-    until,
 )
 from tests.support.parts import DatabaseFactory, Parts
+from tests.support.verdicts import new_network, record_of
 from tests.unit.notify.verdicts import finding, verdict
 
 pytestmark = pytest.mark.stack
@@ -39,17 +37,17 @@ async def test_nothing_is_lost_or_doubled_when_notify_is_killed(
         FAULTLINE_CONSUMER_GROUP=f"crash-{network}",
         FAULTLINE_BATCH_RECORDS_MAX="20",
     )
-    connection: asyncpg.Connection[Any] | None = None
+    connection = await asyncpg.connect(service.settings.database_url)
     try:
         await service.start()
         half = len(delivery) // 2
         for some in (delivery[:half], delivery[half:]):
+            # Asked before there is anything to do: it may all be done before this test gets its turn again.
+            seen = await connection.fetchval(_SEEN)
             await service.publish(*map(record_of, some))
-            connection = connection or await asyncpg.connect(service.settings.database_url)
-            seen = await connection.fetchval("SELECT count(*) FROM seen_verdicts")
 
-            async def goes_on(seen: int = seen, on: Any = connection) -> bool:
-                return bool(await on.fetchval("SELECT count(*) FROM seen_verdicts") > seen)
+            async def goes_on(seen: int = seen) -> bool:
+                return bool(await connection.fetchval(_SEEN) > seen)
 
             await until(goes_on, "the batch is being worked on")
             service.stop(signal.SIGKILL)
@@ -58,8 +56,7 @@ async def test_nothing_is_lost_or_doubled_when_notify_is_killed(
         items = await service.items(network=network)
         events = await published(service.settings, NOTICES_TOPIC, network)
     finally:
-        if connection is not None:
-            await connection.close()
+        await connection.close()
         service.stop()
     ids = [item["notice_id"] for item in items]
     assert sorted(ids) == sorted(expected(delivery))
@@ -100,4 +97,5 @@ async def test_without_a_database_notify_stays_up_says_so_and_goes_on(
         service.stop()
 
 
+_SEEN = "SELECT count(*) FROM seen_verdicts"
 _END_CONNECTIONS = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'"

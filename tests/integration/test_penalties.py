@@ -19,16 +19,16 @@ import pytest
 
 from shared.bus.producer import OutRecord
 from shared.events.outputs import Finding
+from tests.support.bus import WAIT_S
 from tests.support.parts import DatabaseFactory, Parts
 from tests.support.penalties import (
     DECIDED_AT,
-    VERDICTS_TOPIC,
     Service,
     finding,
-    new_network,
     verdict,
 )
 from tests.support.topics import read_all
+from tests.support.verdicts import VERDICTS_TOPIC, new_network
 
 pytestmark = pytest.mark.stack
 
@@ -99,13 +99,13 @@ async def test_versions_in_any_order_with_redeliveries_end_in_the_newest(service
     chance.shuffle(records)
     for start in range(0, len(records), 40):
         await service.publish(*records[start : start + 40])
-    await service.wait_drained()
+    await service.drained()
 
     totals: Counter[str] = Counter()
     frozen: Counter[str] = Counter()
     booked: dict[str, Any] = {}
     for subject, history in histories.items():
-        entries = await service.items(f"/v1/waybills/{subject}/entries", limit=2)
+        entries = await service.all_items(f"/v1/waybills/{subject}/entries", limit=2)
         assert owed_by_entries(entries) == owed_by_findings(history[-1]), subject
         totals.update(owed_by_findings(history[-1], frozen=False))
         frozen.update(owed_by_findings(history[-1], frozen=True))
@@ -113,7 +113,7 @@ async def test_versions_in_any_order_with_redeliveries_end_in_the_newest(service
     for site in SITES:
         shown = await service.get(f"/v1/accounts/{network}/{site}")
         assert (shown["balance_fen"], shown["frozen_fen"]) == (totals[site], frozen[site])
-        entries = await service.items(f"/v1/accounts/{network}/{site}/entries", limit=7)
+        entries = await service.all_items(f"/v1/accounts/{network}/{site}/entries", limit=7)
         concerned = {
             i for i, e in booked.items() if site in (e["debit"].get("site"), e["credit"].get("site"))
         }
@@ -129,7 +129,7 @@ async def test_versions_in_any_order_with_redeliveries_end_in_the_newest(service
 
 async def postings(service: Service, network: str, *, expected: int) -> dict[str, Any]:
     """The published entries of a network by id, once there are as many as expected."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(WAIT_S):
         while True:
             records = await read_all(service.settings, "penalties.postings")
             events = [
@@ -144,7 +144,7 @@ async def postings(service: Service, network: str, *, expected: int) -> dict[str
 
 async def conflicts_counted(service: Service) -> int:
     """How often the alarm was raised so far; the broker's topic is shared, so others may have raised it too."""
-    await service.wait_drained()
+    await service.drained()
     async with service.client() as client:
         metrics = (await client.get("/metrics")).text
     found = re.search(r"^faultline_ledger_digest_conflicts_total (\d+)", metrics, re.MULTILINE)
@@ -166,10 +166,10 @@ async def test_what_cannot_be_taken_is_a_dead_letter_and_stops_nobody(service: S
         verdict(good, 1, [finding("BJ02", {"GZ01": 5_000})], content="sha256:first"),
         verdict(good, 1, [finding("BJ02", {"GZ01": 9_000})], content="sha256:second"),
     )
-    await service.wait_drained()
+    await service.drained()
     letters = [
         letter
-        for letter in await service.items("/v1/dead-letters", topic=VERDICTS_TOPIC)
+        for letter in await service.all_items("/v1/dead-letters", topic=VERDICTS_TOPIC)
         if letter["key"].startswith(network)
     ]
     assert Counter(letter["reason"] for letter in letters) == {
@@ -180,9 +180,9 @@ async def test_what_cannot_be_taken_is_a_dead_letter_and_stops_nobody(service: S
     }
     (unfit,) = [letter for letter in letters if letter["reason"] == "unfit_verdict"]
     assert unfit["errors"][0]["pointer"] == "/findings/0/awards"
-    entries = await service.items(f"/v1/waybills/{good}/entries")
+    entries = await service.all_items(f"/v1/waybills/{good}/entries")
     assert [entry["amount_fen"] for entry in entries] == [5_000], "the first of two contents stands"
-    assert await service.items(f"/v1/waybills/{other}/entries") == []
+    assert await service.all_items(f"/v1/waybills/{other}/entries") == []
     assert await conflicts_counted(service) == before + 1
 
 
@@ -194,10 +194,10 @@ async def test_a_key_reads_only_what_concerns_it(service: Service) -> None:
             subject, 1, [finding("BJ02", {"GZ01": 5_000}), finding("HUB-SH", {"hq": 1_000}, rule="TT-01")]
         )
     )
-    await service.wait_drained()
+    await service.drained()
     key = await service.new_key("/sites/GZ01", network, ["read"])
     assert (await service.get(f"/v1/accounts/{network}/GZ01", key=key))["balance_fen"] == -5_000
-    mine = await service.items(f"/v1/waybills/{subject}/entries", key=key)
+    mine = await service.all_items(f"/v1/waybills/{subject}/entries", key=key)
     assert [entry["rule"] for entry in mine] == ["TT-04"]
     for path in (
         f"/v1/accounts/{network}/BJ02",
@@ -242,7 +242,7 @@ async def test_a_month_is_stated_closed_and_stays(service: Service) -> None:
     network = new_network()
     subject = f"{network}/560000000001"
     await service.publish(verdict(subject, 1, [finding("BJ02", {"GZ01": 5_000})]))
-    await service.wait_drained()
+    await service.drained()
     path = f"/v1/periods/{network}/2026-03/close"
     async with service.client() as one, service.client() as two:
         answers = await asyncio.gather(one.post(path), two.post(path))
@@ -254,8 +254,8 @@ async def test_a_month_is_stated_closed_and_stays(service: Service) -> None:
 
     last_second = datetime(2026, 3, 31, 15, 59, 59, tzinfo=UTC)
     await service.publish(verdict(subject, 2, [finding("BJ02", {"GZ01": 8_000})], decided_at=last_second))
-    await service.wait_drained()
-    first, late = await service.items(f"/v1/waybills/{subject}/entries")
+    await service.drained()
+    first, late = await service.all_items(f"/v1/waybills/{subject}/entries")
     assert (first["period"], "belongs_to" in first) == ("2026-03", False)
     assert (late["period"], late["belongs_to"], late["amount_fen"]) == ("2026-04", "2026-03", 3_000)
     assert late["posted_at"] == "2026-03-31T15:59:59Z"
@@ -281,7 +281,7 @@ async def test_a_kill_in_the_middle_loses_and_doubles_nothing(service: Service) 
     query = "SELECT count(*) FROM entries WHERE network = $1"
     service.stop(signal.SIGKILL)
     await service.start()
-    await service.wait_drained()
+    await service.drained()
     assert await connection.fetchval(query, network) == len(subjects)
     await connection.close()
     assert (await service.get(f"/v1/accounts/{network}/BJ02"))["balance_fen"] == len(subjects)
@@ -301,17 +301,17 @@ async def test_a_replay_into_an_empty_database_books_the_same_entries(
     chance.shuffle(first)
     half = len(first) // 2
     await service.publish(*first[:half])
-    await service.wait_drained()
+    await service.drained()
     async with service.client() as client:
         assert (await client.post(f"/v1/periods/{network}/2026-03/close")).status_code == 200
     await service.publish(*first[half:])
-    await service.wait_drained()
+    await service.drained()
     service.stop()
 
     again = Service(parts.bootstrap_servers, database("penalties"))
     try:
         await again.start_with_closes_of(service)
-        await again.wait_drained()
+        await again.drained()
         again.stop()
         there, here = await rows(again), await rows(service)
         assert there == here

@@ -25,7 +25,8 @@ from shared.db import create_engine, migrate
 from shared.errors import StoppedConsumer
 from shared.settings import ServiceSettings
 from tests.support.parts import DatabaseFactory
-from tests.support.penalties import DECIDED_AT, finding, new_network, verdict
+from tests.support.penalties import DECIDED_AT, finding, verdict
+from tests.support.verdicts import new_network
 
 pytestmark = pytest.mark.stack
 

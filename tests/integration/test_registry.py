@@ -69,7 +69,7 @@ async def copies(kafka_settings: ServiceSettings) -> AsyncIterator[tuple[Copy, C
     ]
     await asyncio.gather(*(process.start() for process in processes))
     yield Copy(processes[0].client), Copy(processes[1].client)
-    await asyncio.gather(*(process.stop() for process in processes))
+    await asyncio.gather(*(process.close() for process in processes))
 
 
 async def answers(call: Awaitable[httpx.Response], status: int) -> bool:
@@ -443,4 +443,4 @@ async def test_without_a_broker_writes_are_asked_to_come_again_and_readiness_say
         away = {name for name, check in ready.json()["checks"].items() if not check["ok"]}
         assert {"broker", "registry.keys", "registry.sites", "registry.exemptions"} <= away
     finally:
-        await process.stop()
+        await process.close()

@@ -20,12 +20,13 @@ from shared.bus.runner import ConsumerRunner
 from shared.db import create_engine, migrate
 from shared.settings import ServiceSettings
 
-WAIT_S = 60.0
+WAIT_S = 120.0
+"""How long tests wait for what must happen: long enough for a small machine with other things to do."""
 _LOOK_S = 0.02
 LIMITS = RunnerLimits(fetch_wait_ms=50, session_timeout_ms=6_000, retry_wait_ms=20)
 
 
-async def until(condition: Callable[[], bool | Awaitable[bool]], what: str) -> None:
+async def until(condition: Callable[[], bool | Awaitable[bool]], what: str | Callable[[], str]) -> None:
     """Wait until `condition` holds; AssertionError with `what` where it never does."""
     try:
         async with asyncio.timeout(WAIT_S):
@@ -35,7 +36,9 @@ async def until(condition: Callable[[], bool | Awaitable[bool]], what: str) -> N
                     return
                 await asyncio.sleep(_LOOK_S)
     except TimeoutError:
-        raise AssertionError(f"not within {WAIT_S} s: {what}") from None
+        raise AssertionError(
+            f"not within {WAIT_S:g} s: {what if isinstance(what, str) else what()}"
+        ) from None
 
 
 class Keeper:

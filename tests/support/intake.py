@@ -5,24 +5,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import os
-import signal
-import socket
-import subprocess
-import sys
-import time
+import re
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import httpx
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 
-REPOSITORY = Path(__file__).parents[2]
-OPERATOR_KEY = "operator-of-the-intake-tests"
-OPERATOR = {"Authorization": f"Bearer {OPERATOR_KEY}"}
-WAIT_S = 60.0
+from tests.support.bus import WAIT_S, until
+from tests.support.process import OPERATOR, OPERATOR_KEY, ServiceProcess
+
 PARTITIONS = 12
 SINGLE = "application/cloudevents+json"
 BATCH = "application/cloudevents-batch+json"
@@ -50,50 +43,19 @@ def arrival(subject: str | None = None, site: str = "GZ01", **members: Any) -> J
     }
 
 
-class IntakeProcess:
-    """One copy of intake. `start`, then `post`; `stop` asks politely."""
+class IntakeProcess(ServiceProcess):
+    """One copy of intake. `start`, then `post`; `close` asks it to stop politely."""
 
     def __init__(self, bootstrap_servers: str, **settings: object) -> None:
+        environment = {f"FAULTLINE_{name.upper()}": str(value) for name, value in settings.items()}
+        super().__init__("intake", bootstrap_servers, **{"FAULTLINE_LOG_LEVEL": "ERROR", **environment})
         self.bootstrap_servers = bootstrap_servers
-        self._settings = {f"FAULTLINE_{name.upper()}": str(value) for name, value in settings.items()}
-        self._process: subprocess.Popen[bytes] | None = None
         self.client = httpx.AsyncClient()
 
     async def start(self, *, ready: bool = True) -> None:
         """Start the process and wait until it is ready, or only alive."""
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
-        self._process = subprocess.Popen(  # noqa: ASYNC220 - starting takes a moment only
-            [sys.executable, "-m", "services.intake.main"],
-            cwd=REPOSITORY,
-            env={
-                **os.environ,
-                "KAFKA_BOOTSTRAP_SERVERS": self.bootstrap_servers,
-                "FAULTLINE_HTTP_PORT": str(port),
-                "FAULTLINE_OPERATOR_KEY": OPERATOR_KEY,
-                "FAULTLINE_LOG_LEVEL": "ERROR",
-                **self._settings,
-            },
-            start_new_session=True,
-        )
-        self.client = httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=WAIT_S)
-        await self.wait_answers("/readyz" if ready else "/healthz", 200)
-
-    async def wait_answers(self, path: str, status: int) -> httpx.Response:
-        """Wait until `path` answers `status`."""
-        limit_s = time.monotonic() + WAIT_S
-        while True:
-            try:
-                answer = await self.client.get(path)
-                if answer.status_code == status:
-                    return answer
-            except httpx.TransportError:
-                pass
-            assert self._process is not None
-            assert self._process.poll() is None, "intake ended"
-            assert time.monotonic() < limit_s, f"{path} did not answer {status} in time"
-            await asyncio.sleep(0.05)
+        await super().start(ready=ready)
+        self.client = httpx.AsyncClient(base_url=self.url, timeout=WAIT_S, trust_env=False)
 
     async def post(
         self,
@@ -112,33 +74,32 @@ class IntakeProcess:
         answer = await self.client.post(
             "/v1/keys",
             json={"owner": owner, "scopes": list(scopes), "network": network},
-            headers={"Authorization": f"Bearer {OPERATOR_KEY}"},
+            headers=OPERATOR,
         )
         assert answer.status_code == 201, answer.text
         return answer.json()["key_id"], answer.json()["key"]
 
-    def signal(self, number: signal.Signals) -> None:
-        """Send the process a signal."""
-        assert self._process is not None
-        self._process.send_signal(number)
+    async def requests_in_hand(self, count: int) -> None:
+        """Wait until so many requests are being worked on."""
 
-    async def wait_ended(self) -> int:
-        """Wait for the process to end by itself; its exit status."""
-        assert self._process is not None
-        return await asyncio.to_thread(self._process.wait, WAIT_S)
+        async def there() -> bool:
+            # The one that asks is counted too.
+            return await self.metric("faultline_http_requests_in_flight") > count
 
-    def rss_bytes(self) -> int:
-        """The memory that the process holds now."""
-        assert self._process is not None
-        pages = int(Path(f"/proc/{self._process.pid}/statm").read_text().split()[1])
-        return pages * os.sysconf("SC_PAGE_SIZE")
+        await until(there, f"{count} requests are being worked on")
 
-    async def stop(self) -> None:
+    async def metric(self, name: str) -> float:
+        """The present value of a metric without labels."""
+        text = (await self.client.get("/metrics")).text
+        found = re.search(rf"^{name} (\S+)", text, re.MULTILINE)
+        assert found is not None, text
+        return float(found.group(1))
+
+    async def close(self) -> None:
         """Ask the process to stop and wait for it."""
         await self.client.aclose()
-        if self._process is not None and self._process.poll() is None:
-            self._process.terminate()
-            await asyncio.to_thread(self._process.wait, WAIT_S)
+        if self._process is not None:
+            await asyncio.to_thread(self.stop)
 
 
 async def stored(bootstrap_servers: str, topic: str, subject: str) -> list[ConsumerRecord]:
