@@ -27,7 +27,7 @@ from shared.errors import FaultlineError
 
 _POLL_S = 0.05
 _GIVE_UP_AFTER_FAILURES = 4
-_SUPERVISOR_START_TIMEOUT_S = 15
+_SUPERVISOR_START_TIMEOUT_S = 60
 
 BASE = ("broker", "database")
 

@@ -14,6 +14,7 @@ from schemathesis import checks
 from services.intake.main import application
 from services.intake.settings import IntakeSettings
 from tests.support.intake import OPERATOR, IntakeProcess
+from tests.support.line import wait
 from tests.support.parts import Parts
 
 pytestmark = pytest.mark.stack
@@ -68,7 +69,6 @@ def test_the_document_that_is_served_is_the_one_tested(intake: str) -> None:
 
 def test_intake_is_still_ready_and_its_registries_still_readable(intake: str) -> None:
     with httpx.Client(base_url=intake, headers=OPERATOR, trust_env=False) as client:
-        ready = client.get("/readyz")
-        assert ready.status_code == 200, ready.text
+        wait(lambda: client.get("/readyz").status_code == 200 or None, lambda: client.get("/readyz").text)
         for path in ("/v1/sites", "/v1/exemptions", "/v1/keys"):
             assert client.get(path).status_code == 200

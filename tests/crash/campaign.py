@@ -106,10 +106,13 @@ async def _asked(stack: Stack) -> list[str]:
     """What the services themselves say at the end, over HTTP: all ready, books balanced."""
     wrong: list[str] = []
     async with httpx.AsyncClient(headers=stack.headers, trust_env=False, timeout=20) as client:
+        limit_s = time.monotonic() + _STANDSTILL_S
         for name, url in stack.urls.items():
-            answer = await client.get(f"{url}/readyz")
-            if answer.status_code != 200:
-                wrong.append(f"not ready: {name} answers {answer.status_code}: {answer.text[:300]}")
+            while (answer := await client.get(f"{url}/readyz")).status_code != 200:
+                if time.monotonic() > limit_s:
+                    wrong.append(f"not ready: {name} answers {answer.status_code}: {answer.text[:300]}")
+                    break
+                await asyncio.sleep(0.2)
         for network in (NETWORK, PLAIN_NETWORK):
             answer = await client.get(f"{stack.urls['penalties']}/v1/trial-balance?network={network}")
             if answer.status_code != 200 or not answer.json()["balanced"]:

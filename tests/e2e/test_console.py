@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import re
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from uuid import uuid4
 
 import httpx
 import pytest
 
+from tests.support.line import wait
 from tests.support.stack import Stack
 
 pytestmark = pytest.mark.stack
 
-WAIT_S = 60.0
 PERSON = "Lin Yue"
 HOSTILE = '"><script>alert(1)</script>'
 
@@ -56,16 +55,8 @@ def waybill(stack: Stack) -> str:
             booked = client.get(f"{stack.urls['penalties']}/v1/waybills/tiantian/{number}/entries")
             return bool(found.json().get("items")) and bool(booked.json().get("items"))
 
-        until_true(is_told, "the fine is decided, booked and told")
+        wait(lambda: is_told() or None, lambda: "the fine is decided, booked and told")
     return number
-
-
-def until_true(condition: Callable[[], bool], what: str) -> None:
-    """Return once `condition()` is true."""
-    limit_s = time.monotonic() + WAIT_S
-    while not condition():
-        assert time.monotonic() < limit_s, f"not within {WAIT_S} s: {what}"
-        time.sleep(0.05)
 
 
 _BATCH = {"Content-Type": "application/cloudevents-batch+json"}
@@ -94,7 +85,7 @@ def site_key(stack: Stack, site: str) -> str:
             urls = (f"{stack.urls['arbitration']}/v1/cases", f"{stack.urls['notify']}/v1/notices")
             return all(client.get(f"{url}?limit=1", headers=headers).status_code == 200 for url in urls)
 
-        until_true(is_known, "the key is in force")
+        wait(lambda: is_known() or None, lambda: "the key is in force")
     return key
 
 
@@ -121,9 +112,15 @@ def test_a_form_of_another_host_does_nothing(stack: Stack, browser: httpx.Client
 
 def test_the_start_page_shows_every_service(stack: Stack, browser: httpx.Client) -> None:
     sign_in(browser, stack.operator_key)
-    page = browser.get("/?lang=en").text
-    for service in ("intake", "arbitration", "penalties", "notify"):
-        assert re.search(rf'<th scope="row">{service}</th>\s*<td><span class="badge health-ready">', page)
+
+    def all_ready() -> bool:
+        page = browser.get("/?lang=en").text
+        badge = r'<th scope="row">{}</th>\s*<td><span class="badge health-ready">'
+        return all(
+            re.search(badge.format(name), page) for name in ("intake", "arbitration", "penalties", "notify")
+        )
+
+    wait(lambda: all_ready() or None, lambda: "every service is shown as ready")
 
 
 def test_a_case_in_both_languages(stack: Stack, browser: httpx.Client, waybill: str) -> None:

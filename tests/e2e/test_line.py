@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, time, timedelta, timezone
 from typing import Any
 
 import httpx
@@ -105,15 +105,10 @@ def test_clean_parcel_is_clear_and_costs_nobody_anything(line: Line) -> None:
 def test_term_that_passes_is_decided_by_itself(line: Line) -> None:
     """TT-02: out for delivery, no signature by noon of the day after the due date."""
     subject = "tiantian/LINE000004"
-    today = line.stack.now().astimezone(CHINA).replace(hour=10, minute=0, second=0, microsecond=0)
-    start = today - timedelta(days=2)
-    line.publish(
-        [
-            e
-            for e in parcel(subject, start, signed=False)
-            if datetime.fromisoformat(e["time"]) <= line.stack.now()
-        ]
-    )
+    # Out for delivery at 8:00 of a day that is 9 to 33 hours ago: noon of the day after it is yet to come.
+    delivery_day = (line.stack.now().astimezone(CHINA) - timedelta(hours=9)).date()
+    start = datetime.combine(delivery_day, time(10), CHINA) - timedelta(days=2)
+    line.publish(parcel(subject, start, signed=False))
     undecided = wait(lambda: line.case(subject), lambda: "nothing journalled")
     assert undecided["verdict"] is None
     line.stack.advance_clock(timedelta(days=3))

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
+from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
 from shared.settings import ServiceSettings
 from tests.support.arbitration import STREAM_EVENTS_MAX, Arbitration, arbitration
+from tests.support.intake import IntakeProcess
 from tests.support.parts import Parts
+from tests.support.registry import Copy
 
 
 @pytest.fixture(scope="session")
@@ -24,3 +29,27 @@ async def hub(parts: Parts) -> AsyncIterator[Arbitration]:
     async with arbitration(parts.bootstrap_servers, url, stream_events_max=STREAM_EVENTS_MAX) as running:
         yield running
     parts.drop_database(name)
+
+
+@pytest.fixture(scope="module")
+def clock_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The moves of the clock that `copies` follow."""
+    return tmp_path_factory.mktemp("clock") / "clock.json"
+
+
+@pytest.fixture(scope="module")
+async def copies(parts: Parts, clock_file: Path) -> AsyncIterator[tuple[Copy, Copy]]:
+    """Two copies of intake, each a process of its own, both ready."""
+    processes = [
+        IntakeProcess(parts.bootstrap_servers, instance=name, clock_file=clock_file)
+        for name in ("intake-1", "intake-2")
+    ]
+    await asyncio.gather(*(process.start() for process in processes))
+    yield Copy(processes[0].client), Copy(processes[1].client)
+    await asyncio.gather(*(process.close() for process in processes))
+
+
+@pytest.fixture
+def network() -> str:
+    """A network of this test alone."""
+    return f"n{uuid4().hex[:10]}"

@@ -238,4 +238,8 @@ async def test_one_publishers_bad_records_stop_nobody(hub: Arbitration) -> None:
     good = new_subject()
     await hub.send(*bad, record_of(arrival(good)))
     await hub.known(good, 1)
-    assert (await hub.http.get("/readyz")).status_code == 200
+
+    async def ready() -> bool:
+        return (await hub.http.get("/readyz")).status_code == 200
+
+    await until(ready, "arbitration is ready")

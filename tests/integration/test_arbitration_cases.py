@@ -200,24 +200,26 @@ async def test_a_rule_that_raises_parks_only_its_waybill_until_it_is_retried(
     await hub.reviewed(bad)
     case = await hub.case(bad) or {}
     assert (case["verdict"], case["pending"]) == (None, len(events) + 1)
-    assert [row["waybill"] for row in (await hub.get("/v1/parked", network="tiantian"))["items"]] == [
-        parked["waybill"]
-    ]
+    assert await parked_now(hub, bad) == [parked]
 
     answer = await hub.http.post(f"/v1/parked/{bad}/retry")
     assert answer.status_code == 202
     case = await hub.decided(bad)
     assert "TT-01/HBJ1" in findings(case)
-    assert (await hub.get("/v1/parked"))["items"] == []
+    assert await parked_now(hub, bad) == []
     assert (await hub.http.post(f"/v1/parked/{bad}/retry")).status_code == 404
+
+
+async def parked_now(hub: Arbitration, subject: str) -> list[Json]:
+    items = (await hub.get("/v1/parked", network=subject.partition("/")[0], limit=500))["items"]
+    return [item for item in items if f"{item['network']}/{item['waybill']}" == subject]
 
 
 async def until_parked(hub: Arbitration, subject: str) -> list[Json]:
     found: list[Json] = []
 
     async def there() -> bool:
-        items = (await hub.get("/v1/parked"))["items"]
-        found[:] = [item for item in items if f"{item['network']}/{item['waybill']}" == subject]
+        found[:] = await parked_now(hub, subject)
         return bool(found)
 
     await until(there, f"{subject} is parked")

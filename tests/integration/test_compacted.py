@@ -14,10 +14,9 @@ from shared.bus.compacted import CompactedReader
 from shared.bus.connection import kafka_options
 from shared.bus.producer import OutRecord, Producer
 from shared.settings import ServiceSettings
+from tests.support.bus import WAIT_S, until
 
 pytestmark = pytest.mark.stack
-
-WAIT_S = 30.0
 
 
 class Topic:
@@ -32,10 +31,20 @@ class Topic:
         configuration = {"cleanup.policy": "compact"}
         async with self._admin() as admin:
             await admin.create_topics([NewTopic(self.name, partitions, 1, topic_configs=configuration)])
+            await self._until_shown(admin, True)
 
     async def delete(self) -> None:
         async with self._admin() as admin:
             await admin.delete_topics([self.name])
+            await self._until_shown(admin, False)
+
+    async def _until_shown(self, admin: AIOKafkaAdminClient, shown: bool) -> None:
+        """The broker hears of what its controller has decided: what it takes for a deleted topic until then is lost."""
+
+        async def heard() -> bool:
+            return (self.name in await admin.list_topics()) is shown
+
+        await until(heard, f"{self.name} is {'there' if shown else 'gone'}")
 
     async def put(self, key: str, value: bytes | None, partition: int = 0) -> None:
         await self._producer.send_all([OutRecord(self.name, key.encode(), value, partition)])

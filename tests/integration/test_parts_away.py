@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
-from typing import Any
 
 import httpx
 import psutil
@@ -51,19 +50,42 @@ async def producer(own: Stack) -> AsyncIterator[Producer]:
 async def frozen(own: Stack, name: str) -> AsyncIterator[None]:
     """The part hangs while entered: it keeps its connections and answers nothing."""
     main = psutil.Process(own.part(name)["pid"])
-    processes = [main, *main.children(recursive=True)]
-    for process in processes:
-        process.suspend()
+    # First, so that it starts no more children; those that end by themselves meanwhile are none to stop.
+    main.suspend()
+    children = main.children(recursive=True)
+    for child in children:
+        with suppress(psutil.NoSuchProcess):
+            child.suspend()
     try:
         yield
     finally:
-        for process in processes:
-            process.resume()
+        for process in (main, *children):
+            with suppress(psutil.NoSuchProcess):
+                process.resume()
 
 
-async def readiness(client: httpx.AsyncClient) -> tuple[int, Json]:
-    answer = await client.get("/readyz")
-    return answer.status_code, answer.json()["checks"]
+@asynccontextmanager
+async def killed_after_hanging(own: Stack, name: str) -> AsyncIterator[None]:
+    """The part hangs while entered; then it is killed, and awaited as another process."""
+    pid = own.kill(name, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        own.kill(name)
+        await asyncio.to_thread(own.wait_up, name, other_than_pid=pid)
+
+
+async def until_named(client: httpx.AsyncClient, *parts: str) -> None:
+    """Wait until `/readyz` answers 503 for these parts, and for them only of broker and database."""
+
+    async def named() -> bool:
+        answer = await client.get("/readyz")
+        checks: Json = answer.json()["checks"]
+        # Where all checks together took too long, none is shown by itself.
+        away = {name for name in ("broker", "database") if name in checks and not checks[name]["ok"]}
+        return answer.status_code == 503 and away == set(parts)
+
+    await until(named, f"/readyz names {parts}")
 
 
 async def until_ready(client: httpx.AsyncClient) -> None:
@@ -89,7 +111,15 @@ async def send(producer: Producer, *subjects: str) -> None:
 
 
 async def verdicts(own: Stack, subject: str) -> list[bytes]:
-    """What is on the verdicts topic about a waybill."""
+    """What is on the verdicts topic about a waybill, once nothing waits to be published."""
+    engine = create_engine(ServiceSettings(database_url=own.database_url("arbitration")))
+
+    async def all_published() -> bool:
+        async with engine.connect() as connection:
+            return not (await connection.execute(text("SELECT count(*) FROM outbox"))).scalar_one()
+
+    await until(all_published, "arbitration's outbox is empty")
+    await engine.dispose()
     settings = ServiceSettings(kafka_bootstrap_servers=own.bootstrap_servers)
     partition = record_of(event(subject, "/sites/GZ01", "scan.arrived", START, "x")).partition
     return [
@@ -123,12 +153,7 @@ async def test_a_database_that_hangs_is_named_and_waited_for(
     subject = new_subject()
     async with frozen(own, "database"):
         await send(producer, subject)
-
-        async def named() -> bool:
-            status, checks = await readiness(client)
-            return status == 503 and not checks["database"]["ok"]
-
-        await until(named, "/readyz names the database")
+        await until_named(client, "database")
         assert (await client.get("/healthz")).status_code == 200
     await until_decided(client, subject)
     await until_ready(client)
@@ -140,34 +165,16 @@ async def test_a_broker_that_is_killed_is_named_and_waited_for(
     pid = own.part("arbitration")["pid"]
     subjects = [new_subject() for _ in range(20)]
     await send(producer, *subjects[:10])
-    async with frozen_broker(own) as back:
-
-        async def named() -> bool:
-            status, checks = await readiness(client)
-            return status == 503 and not checks["broker"]["ok"] and checks["database"]["ok"]
-
-        await until(named, "/readyz names the broker")
+    async with killed_after_hanging(own, "broker"):
+        await until_named(client, "broker")
         # What is known can still be read.
         assert (await client.get("/v1/cases?limit=1")).status_code == 200
-        await back()
     await send(producer, *subjects[10:])
     await until_decided(client, *subjects)
     await until_ready(client)
     for subject in subjects:
         assert len(set(await verdicts(own, subject))) == 1
     assert own.part("arbitration")["pid"] == pid
-
-
-@asynccontextmanager
-async def frozen_broker(own: Stack) -> AsyncIterator[Any]:
-    """The broker hangs at first; what is yielded kills it and waits for the next one."""
-    pid = own.kill("broker", signal.SIGSTOP)
-
-    async def back() -> None:
-        own.kill("broker", signal.SIGKILL)
-        await asyncio.to_thread(own.wait_up, "broker", other_than_pid=pid)
-
-    yield back
 
 
 async def test_the_relay_goes_on_when_the_broker_is_back(own: Stack) -> None:
@@ -211,7 +218,10 @@ async def test_a_month_changes_while_it_works(
     before, after = new_subject(), new_subject()
     await send(producer, before)
     await until_decided(client, before)
-    moved = own.advance_clock(timedelta(days=62))
+    now = own.now()
+    # To the middle of a month: the month must not end while this test looks.
+    middle = (now.replace(day=1) + timedelta(days=64)).replace(day=15)
+    moved = own.advance_clock(middle - now)
     # A process looks at the clock's file twenty times a second.
     await asyncio.sleep(0.2)
     await send(producer, after)

@@ -18,6 +18,7 @@ from shared.bus.records import Record
 from shared.bus.runner import ConsumerRunner
 from shared.db import create_engine, migrate
 from shared.settings import ServiceSettings
+from tests.support.bus import WAIT_S
 from tests.support.parts import DatabaseFactory
 
 pytestmark = pytest.mark.stack
@@ -27,7 +28,6 @@ REBALANCES = 4
 FETCH_WAIT_MS = 1_000
 """Long polls: a fetch that began before a rebalance is still under way after it."""
 TRICKLE_S = 0.02
-WAIT_S = 60.0
 
 
 class Seen:
@@ -120,10 +120,10 @@ class Trickle:
         await self._producer.send_all(records)
         self.values |= {record.value or b"" for record in records}
 
-    async def flow(self) -> None:
-        """Send until cancelled; what was begun is finished."""
-        while True:
-            await asyncio.shield(asyncio.ensure_future(self.send()))
+    async def flow(self, enough: asyncio.Event) -> None:
+        """Send until it is enough; what was begun is finished."""
+        while not enough.is_set():
+            await self.send()
             await asyncio.sleep(TRICKLE_S)
 
 
@@ -159,14 +159,15 @@ async def test_records_that_come_during_rebalances_are_neither_lost_nor_doubled(
     await trickle.send()
     async with group.one_more() as first:
         await group.until_handed_over(trickle.values)
-        flowing = asyncio.create_task(trickle.flow())
+        enough = asyncio.Event()
+        flowing = asyncio.create_task(trickle.flow(enough))
         for _ in range(REBALANCES // 2):
             async with group.one_more() as second:
                 await group.until_shared()
             second.partitions = set()
             await group.until(lambda: first.partitions == set(range(PARTITIONS)))
-        flowing.cancel()
-        await asyncio.gather(flowing, return_exceptions=True)
+        enough.set()
+        await flowing
         await group.until_handed_over(trickle.values)
     handed = sorted(value for handler in group.handlers for value in handler.values)
     assert handed == sorted(trickle.values)

@@ -10,10 +10,10 @@ from typing import Any, TypeVar
 
 import httpx
 
+from tests.support.bus import WAIT_S
 from tests.support.stack import Stack
 
 T = TypeVar("T")
-_PATIENCE_S = 60.0
 
 
 def event(
@@ -138,9 +138,7 @@ def findings(case: dict[str, Any], *, standing: bool = True) -> dict[str, dict[s
     return {f["finding_id"]: f for f in found if not standing or f["state"] != "revoked"}
 
 
-def wait(
-    ask: Callable[[], T | None], describe: Callable[[], object], *, patience_s: float = _PATIENCE_S
-) -> T:
+def wait(ask: Callable[[], T | None], describe: Callable[[], object], *, patience_s: float = WAIT_S) -> T:
     """What `ask` gives as soon as it is not None; AssertionError with `describe()` if it never does."""
     limit_s = time.monotonic() + patience_s
     while True:

@@ -17,6 +17,7 @@ from faultline.stack.layout import Layout
 from faultline.stack.settings import SERVICES
 from faultline.stack.state import Home, Plan
 from shared.clock import Clock, advance
+from tests.support.bus import WAIT_S
 from tests.support.parts import Parts, engine_answers, running_parts, small_machine, temporary_home
 
 _POLL_S = 0.05
@@ -76,7 +77,7 @@ class Stack:
         return int(pid)
 
     def wait_up(
-        self, name: str, *, other_than_pid: int | None = None, timeout_s: float = 60
+        self, name: str, *, other_than_pid: int | None = None, timeout_s: float = WAIT_S
     ) -> dict[str, Any]:
         """Wait until a process is up (again, as another process than `other_than_pid`)."""
         return self.wait_for(
@@ -84,7 +85,7 @@ class Stack:
         )
 
     def wait_for(
-        self, name: str, condition: Callable[[dict[str, Any]], bool], *, timeout_s: float = 60
+        self, name: str, condition: Callable[[dict[str, Any]], bool], *, timeout_s: float = WAIT_S
     ) -> dict[str, Any]:
         """Wait until the status of a process meets a condition; AssertionError with the last one if it never does."""
         limit_s = time.monotonic() + timeout_s
