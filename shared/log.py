@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import sys
+import time
 from collections.abc import Mapping, MutableMapping
 from typing import Any, TextIO
 
@@ -15,6 +16,10 @@ import structlog
 
 # Libraries that narrate every connection, poll or step at INFO.
 _QUIETER = dict.fromkeys(("aiokafka", "httpx", "httpcore", "alembic", "uvicorn"), logging.WARNING)
+
+_REPETITIVE = "aiokafka"
+_REPEAT_S = 10.0
+_MESSAGES_MAX = 1_000
 
 
 def configure(service: str, instance: str = "", level: str = "INFO", *, stream: TextIO | None = None) -> None:
@@ -60,6 +65,7 @@ def configure(service: str, instance: str = "", level: str = "INFO", *, stream: 
             ],
         )
     )
+    handler.addFilter(_Seldom())
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(number)
@@ -72,6 +78,33 @@ def get(name: str, **values: object) -> structlog.stdlib.BoundLogger:
     """The logger called `name` (a module's `__name__`), with `values` on each of its lines."""
     logger: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger(name)
     return logger.bind(**values) if values else logger
+
+
+class _Seldom(logging.Filter):
+    """Lets the client of the broker say the same once in `_REPEAT_S`, and then how often it was left out.
+
+    While the broker is away it complains dozens of times a second: its lines would fill the next disk.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._said: dict[tuple[str, str], tuple[float, int]] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if not record.name.startswith(_REPETITIVE):
+            return True
+        # The message before its arguments are filled in.
+        key, now_s = (record.name, str(record.msg)), time.monotonic()
+        said_s, left_out = self._said.get(key, (float("-inf"), 0))
+        if now_s - said_s < _REPEAT_S:
+            self._said[key] = said_s, left_out + 1
+            return False
+        if len(self._said) >= _MESSAGES_MAX:
+            self._said.clear()
+        self._said[key] = now_s, 0
+        if left_out:
+            record.left_out = left_out
+        return True
 
 
 def _constants(values: Mapping[str, str]) -> structlog.typing.Processor:

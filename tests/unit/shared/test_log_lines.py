@@ -57,6 +57,29 @@ def test_the_level_holds_and_libraries_are_quieter(lines: io.StringIO) -> None:
     assert [line["event"] for line in read(lines)] == ["seen"]
 
 
+def test_the_brokers_client_repeats_itself_seldom_and_says_how_often(
+    lines: io.StringIO, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now_s = 0.0
+    monkeypatch.setattr("time.monotonic", lambda: now_s)
+    client, own = logging.getLogger("aiokafka.client"), logging.getLogger("shared.bus.runner")
+    for node in range(50):
+        client.error("no answer from node %s", node)
+        own.error("tried again")
+    client.error("another matter")
+    now_s = 11.0
+    client.error("no answer from node %s", 50)
+    shown = [
+        (line["event"], line.get("left_out")) for line in read(lines) if line["logger"] == "aiokafka.client"
+    ]
+    assert shown == [
+        ("no answer from node 0", None),
+        ("another matter", None),
+        ("no answer from node 50", 49),
+    ]
+    assert sum(line["event"] == "tried again" for line in read(lines)) == 50
+
+
 def test_warnings_and_chinese_and_lone_surrogates_are_written(lines: io.StringIO) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("always")
