@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 from alembic import command, context
 from alembic.config import Config
 from asyncpg.exceptions import DataError
-from sqlalchemy import Connection, MetaData, make_url, text
+from sqlalchemy import Connection, MetaData, event, make_url, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from shared.settings import ServiceSettings
 
@@ -18,7 +23,10 @@ _MIGRATION_LOCK = 7_216_501_944
 _SERVICES = Path(__file__).resolve().parent.parent / "services"
 _IDLE_IN_TRANSACTION_TIMEOUT_MS = 15_000
 """A frozen process must not keep its rows locked: the server ends its transaction, and with it the locks."""
+_SILENCE_S = 30
+"""A server that answers nothing on the network for so long is gone, whatever still waits for it."""
 
+_READ_TIMEOUT = "read_timeout_s"
 _AWAY_STATES = ("08", "53", "57")
 """Classes of SQLSTATE: connection failed, resources exhausted, operator intervention (a shutdown or recovery)."""
 _REFUSED_STATES = ("22", "23", "54")
@@ -28,7 +36,7 @@ _REFUSED_STATES = ("22", "23", "54")
 def create_engine(settings: ServiceSettings) -> AsyncEngine:
     """An engine for `settings.database_url`; connects on first use, never at creation."""
     url = make_url(settings.database_url).set(drivername="postgresql+asyncpg")
-    return create_async_engine(
+    engine = create_async_engine(
         url,
         pool_size=settings.database_pool_size,
         max_overflow=0,
@@ -45,6 +53,43 @@ def create_engine(settings: ServiceSettings) -> AsyncEngine:
             },
         },
     )
+    event.listen(engine.sync_engine, "connect", _notice_silence)
+    return engine.execution_options(**{_READ_TIMEOUT: settings.database_read_timeout_ms / 1000})
+
+
+def _notice_silence(adapted: Any, _record: object) -> None:
+    """Have the system end a connection whose other end is gone without a word: the driver would wait for ever."""
+    sock = adapted.driver_connection._transport.get_extra_info("socket")  # asyncpg has no public way
+    if sock is None or sock.family == socket.AF_UNIX:
+        return
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    # Not every system has them; Linux has.
+    for name, value in (
+        ("TCP_KEEPIDLE", _SILENCE_S // 2),
+        ("TCP_KEEPINTVL", _SILENCE_S // 6),
+        ("TCP_KEEPCNT", 3),
+        ("TCP_USER_TIMEOUT", _SILENCE_S * 1000),
+    ):
+        if hasattr(socket, name):
+            sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+
+
+@asynccontextmanager
+async def reader(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+    """A connection for a request that only reads. TimeoutError where the database hangs for `database_read_timeout_ms`."""
+    connection = engine.connect()
+    try:
+        async with asyncio.timeout(engine.get_execution_options()[_READ_TIMEOUT]):
+            await connection.start()
+            yield connection
+    except TimeoutError:
+        # Giving it back would ask the database for a rollback, and wait.
+        if connection.sync_connection is not None:
+            await connection.invalidate()
+        raise
+    finally:
+        if connection.sync_connection is not None:
+            await connection.close()
 
 
 def is_away(error: BaseException) -> bool:

@@ -19,7 +19,7 @@ from shared.bus.producer import Producer
 from shared.bus.runner import ConsumerRunner
 from shared.bus.transient import TRANSIENT, unless_cancelled
 from shared.clock import Clock
-from shared.db import create_engine, is_away, migrate
+from shared.db import create_engine, is_away, migrate, reader
 from shared.health import Check
 from shared.http.app import create_app, request_stop
 from shared.http.problems import Problem
@@ -96,7 +96,7 @@ class ConsumingService:
         }
 
     async def _database(self) -> Check:
-        # A question to a database that hangs cannot be taken back in time: it is left waiting, one at a time.
+        # A question to a database that hangs is left waiting, one at a time: giving it up takes longer than this check.
         asked = self._asked if self._asked is not None else asyncio.create_task(self._ask_database())
         self._asked = asked
         done, _ = await asyncio.wait({asked}, timeout=_DATABASE_TIMEOUT_S)
@@ -111,7 +111,7 @@ class ConsumingService:
         return Check(self._migrated, "" if self._migrated else "The schema is being migrated.")
 
     async def _ask_database(self) -> None:
-        async with self.engine.connect() as connection:
+        async with reader(self.engine) as connection:
             await connection.execute(text("SELECT 1"))
 
     @asynccontextmanager

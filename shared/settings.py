@@ -31,6 +31,9 @@ class ServiceSettings(BaseSettings):
         description="postgresql://role:password@host:port/database; the role's schema has the service's name",
     )
     database_pool_size: int = Field(8, ge=1, description="connections a process holds at most")
+    database_read_timeout_ms: int = Field(
+        10_000, ge=1, description="longest wait of a request that only reads for the database; then 503"
+    )
 
     http_host: str = Field("127.0.0.1", description="address to listen on")
     http_port: int = Field(0, ge=0, le=65_535, description="port to listen on; 0: any free one")

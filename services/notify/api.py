@@ -21,6 +21,7 @@ from services.notify.settings import NotifySettings
 from services.notify.store import Filter, Listed
 from shared.bus.outbox import OutboxRelay, enqueue
 from shared.clock import Clock
+from shared.db import reader
 from shared.events.outputs import NoticeData
 from shared.http.auth import Principal, forbidden, require
 from shared.http.paging import LIMIT_DEFAULT, Cursor, Limit, Page, decode, page_of
@@ -84,7 +85,7 @@ def router(
     ) -> Response:
         """Notices, newest first. A site's key sees its own only."""
         asked = _within(who, Filter(network, site, waybill, state))
-        async with engine.connect() as connection:
+        async with reader(engine) as connection:
             listed = await store.page(connection, asked, before=decode(cursor, Moment, UUID), limit=limit + 1)
         shown = page_of(
             [_shown(one) for one in listed], limit, lambda item: (item["created_at"], item["notice_id"])

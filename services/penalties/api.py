@@ -20,6 +20,7 @@ from services.penalties.domain import month_of
 from services.penalties.queries import Filter, Place
 from services.penalties.settings import PenaltiesSettings
 from shared.clock import Clock
+from shared.db import reader
 from shared.events.outputs import Entry
 from shared.http.auth import Principal, forbidden, require
 from shared.http.fields import QueryMoment
@@ -140,7 +141,7 @@ def router(engine: AsyncEngine, clock: Clock, settings: PenaltiesSettings, group
     async def account(who: Reader, network: Network, site: Site) -> Response:
         """What a site owes now. A site without entries owes nothing."""
         _may_read(who, network, site)
-        async with engine.connect() as connection:
+        async with reader(engine) as connection:
             owed = await queries.balance(connection, network, site)
         return _json(
             {
@@ -169,7 +170,7 @@ def router(engine: AsyncEngine, clock: Clock, settings: PenaltiesSettings, group
         position = decode(cursor, *_SITE_PLACE)
         after = Place(*position) if position else None
         wanted = Filter(period, rule, waybill, from_, to)
-        async with engine.connect() as connection:
+        async with reader(engine) as connection:
             found = await queries.entries_of_site(
                 connection, network, site, wanted, after=after, limit=limit + 1
             )
@@ -188,7 +189,7 @@ def router(engine: AsyncEngine, clock: Clock, settings: PenaltiesSettings, group
         """The entries of a waybill in booking order. A site's key sees those that have its site on a side."""
         _may_read(who, network, who.site)
         position = decode(cursor, *_WAYBILL_PLACE)
-        async with engine.connect() as connection:
+        async with reader(engine) as connection:
             found = await queries.entries_of_waybill(
                 connection,
                 network,
@@ -224,7 +225,7 @@ def router(engine: AsyncEngine, clock: Clock, settings: PenaltiesSettings, group
     async def trial_balance(who: Reader, network: Annotated[str, Query(pattern=NETWORK_PATTERN)]) -> Response:
         """Whether the debits of a network equal its credits. Not for sites' keys."""
         _may_read(who, network, None)
-        async with engine.connect() as connection:
+        async with reader(engine) as connection:
             debits_fen, credits_fen = await queries.trial_balance(connection, network)
         balanced = debits_fen == credits_fen
         return _json({"debits_fen": debits_fen, "credits_fen": credits_fen, "balanced": balanced})
@@ -311,7 +312,7 @@ async def _statement(
 @asynccontextmanager
 async def _snapshot(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
     """A connection whose statements all see the same moment of the database."""
-    async with engine.connect() as connection:
+    async with reader(engine) as connection:
         yield await connection.execution_options(isolation_level="REPEATABLE READ")
 
 

@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from shared.bus.outbox import OutboxRelay, enqueue
 from shared.bus.tables import dead_letters
 from shared.clock import Clock
+from shared.db import reader
 from shared.http.auth import Principal, require
 from shared.http.paging import LIMIT_DEFAULT, Cursor, Limit, decode, page_of
 from shared.http.problems import not_found
@@ -43,7 +44,7 @@ def router(engine: AsyncEngine, relay: OutboxRelay, clock: Clock) -> APIRouter:
             query = query.where(
                 tuple_(dead_letters.c.at, dead_letters.c.id) < tuple_(*map(literal, position))
             )
-        async with engine.connect() as connection:
+        async with reader(engine) as connection:
             rows = (await connection.execute(query)).all()
         return page_of(
             [_shown(row) for row in rows], limit, lambda item: (item["at"].isoformat(), item["id"])

@@ -28,8 +28,10 @@ pytestmark = pytest.mark.stack
 @pytest.fixture(scope="module")
 def own() -> Iterator[Stack]:
     """Broker, database and arbitration that nobody else needs."""
-    with running_stack(parts=("broker", "database", "arbitration")) as stack:
-        yield stack
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("FAULTLINE_DATABASE_READ_TIMEOUT_MS", "3000")
+        with running_stack(parts=("broker", "database", "arbitration")) as stack:
+            yield stack
 
 
 @pytest.fixture
@@ -155,6 +157,10 @@ async def test_a_database_that_hangs_is_named_and_waited_for(
         await send(producer, subject)
         await until_named(client, "database")
         assert (await client.get("/healthz")).status_code == 200
+        for path in (f"/v1/cases/{subject}", "/v1/cases?limit=1", "/v1/parked", "/v1/dead-letters"):
+            answer = await client.get(path)
+            assert (answer.status_code, answer.headers["content-type"]) == (503, "application/problem+json")
+            assert (answer.json()["title"], int(answer.headers["retry-after"]) > 0) == ("Database away", True)
     await until_decided(client, subject)
     await until_ready(client)
 

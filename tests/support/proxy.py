@@ -1,4 +1,4 @@
-"""A network between a program and its database that can fail at the worst moment."""
+"""A network between a program and its database that can fail at the worst moment, or swallow everything."""
 
 from __future__ import annotations
 
@@ -13,12 +13,14 @@ _COMMIT = b"COMMIT;\0"
 
 
 class DatabaseProxy:
-    """Hands bytes on to the database of `url`. `commits_to_lose` answers to a COMMIT never come back."""
+    """Hands bytes on to the database of `url`, while `passing` is set. `commits_to_lose` answers to a COMMIT never come back."""
 
     def __init__(self, url: str) -> None:
         self._target = urlsplit(url)
         self._writers: set[asyncio.StreamWriter] = set()
         self._tasks: set[asyncio.Task[None]] = set()
+        self.passing = asyncio.Event()
+        self.passing.set()
         self.commits_to_lose = 0
         self.lost = asyncio.Event()
         """Set once no answer is to be lost any more."""
@@ -42,7 +44,7 @@ class DatabaseProxy:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         there, back = await asyncio.open_connection(self._target.hostname, self._target.port)
         ask = asyncio.create_task(self._hand_on(reader, back, there, writer))
-        answer = asyncio.create_task(_copy(there, writer))
+        answer = asyncio.create_task(self._copy(there, writer))
         self._tasks |= {ask, answer}
         ask.add_done_callback(lambda _: answer.cancel())
 
@@ -55,6 +57,7 @@ class DatabaseProxy:
     ) -> None:
         with contextlib.suppress(ConnectionError):
             while data := await client.read(65_536):
+                await self.passing.wait()
                 losing = self.commits_to_lose > 0 and _COMMIT in data
                 if losing:
                     # Cut first: the answer must find nobody. Then let the server do its work.
@@ -70,10 +73,10 @@ class DatabaseProxy:
         with contextlib.suppress(ConnectionError):
             server.close()
 
-
-async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    with contextlib.suppress(ConnectionError):
-        while data := await reader.read(65_536):
-            writer.write(data)
-            await writer.drain()
-        writer.close()
+    async def _copy(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(ConnectionError):
+            while data := await reader.read(65_536):
+                await self.passing.wait()
+                writer.write(data)
+                await writer.drain()
+            writer.close()

@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from services.arbitration.store import cases, journal
 from services.arbitration.store.cases import Head
 from services.arbitration.store.journal import Stored
+from shared.db import reader
 
 
 class File(NamedTuple):
@@ -37,7 +38,7 @@ class CaseFilter:
 
 async def read_file(engine: AsyncEngine, subject: str, now: datetime) -> File:
     """Journal, newest version and first issues of `subject`, as of `now`, read in one snapshot."""
-    async with engine.connect() as connection:
+    async with reader(engine) as connection:
         await connection.execution_options(isolation_level="REPEATABLE READ")
         await connection.execute(text("SELECT 1"))
         driver = await journal.driver(connection)
@@ -53,7 +54,7 @@ async def superseded(engine: AsyncEngine, subject: str, before: int | None, limi
         "SELECT verdict FROM superseded WHERE subject = :subject AND (CAST(:before AS integer) IS NULL"
         " OR version < :before) ORDER BY version DESC LIMIT :limit"
     )
-    async with engine.connect() as connection:
+    async with reader(engine) as connection:
         rows = await connection.execute(query, {"subject": subject, "before": before, "limit": limit})
         return [row.verdict for row in rows]
 
@@ -65,7 +66,7 @@ async def versions_until(engine: AsyncEngine, subject: str, moment: datetime) ->
         " UNION ALL SELECT version, decided_at, verdict FROM superseded WHERE subject = :subject) AS v"
         " WHERE decided_at <= :at ORDER BY version"
     )
-    async with engine.connect() as connection:
+    async with reader(engine) as connection:
         rows = await connection.execute(query, {"subject": subject, "at": moment})
         return [row.verdict for row in rows]
 
@@ -79,7 +80,7 @@ async def list_cases(engine: AsyncEngine, asked: CaseFilter, after: str | None, 
     columns = ", ".join(f"c.{column}" for column in Head._fields)
     condition = f"WHERE {' AND '.join(where)}" if where else ""
     query = text(f"SELECT {columns} FROM cases AS c {condition} ORDER BY c.subject LIMIT :limit")
-    async with engine.connect() as connection:
+    async with reader(engine) as connection:
         # A plan that fits every status and site reads all cases where the one asked for is rare.
         await connection.execute(text("SET LOCAL plan_cache_mode = force_custom_plan"))
         rows = await connection.execute(query, values | {"limit": limit})
@@ -122,6 +123,6 @@ async def parked(
         " AND (CAST(:network AS text) IS NULL OR split_part(subject, '/', 1) = :network)"
         " ORDER BY subject LIMIT :limit"
     )
-    async with engine.connect() as connection:
+    async with reader(engine) as connection:
         rows = await connection.execute(query, {"after": after or "", "network": network, "limit": limit})
         return [dict(row) for row in rows.mappings()]
