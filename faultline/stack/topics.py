@@ -6,7 +6,9 @@ from dataclasses import dataclass, field
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
+from shared.bus.connection import kafka_options
 from shared.errors import FaultlineError
+from shared.settings import ServiceSettings
 
 _KIB = 1024
 _MIB = 1024 * _KIB
@@ -85,7 +87,9 @@ async def create_topics(bootstrap_servers: str, partitions: int, replication: in
     Raises FaultlineError where the broker refuses, or where an existing keyed topic has another partition count: a
     waybill's events would no longer meet in one partition.
     """
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers, request_timeout_ms=30_000)
+    # Encryption and the user's name come from the environment, as for every service.
+    settings = ServiceSettings(kafka_bootstrap_servers=bootstrap_servers)
+    admin = AIOKafkaAdminClient(**kafka_options(settings), request_timeout_ms=30_000)
     await admin.start()
     try:
         existing = set(await admin.list_topics())

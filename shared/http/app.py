@@ -27,6 +27,16 @@ _KEEP_ALIVE_S = 30
 
 __all__ = ["Check", "Lifespan", "Readiness", "create_app", "request_stop", "serve"]
 
+_check_ok = metrics.gauge(
+    "check_ok", "Whether a dependency was there when /readyz last asked: 1 or 0.", "state", ("check",)
+)
+_check_lag = metrics.gauge(
+    "check_lag_records",
+    "Records of a check's topics that were not worked through yet when /readyz last asked.",
+    "records",
+    ("check",),
+)
+
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 
 
@@ -141,6 +151,7 @@ def _probes(service: str, instance: str, readiness: Readiness) -> APIRouter:
     async def readyz() -> JSONResponse:
         """Whether every dependency is there, and how far behind the service is."""
         checks = await _checks(readiness)
+        _show_in_metrics(checks)
         ready = all(check.ok for check in checks.values())
         body = {
             "status": "ready" if ready else "not_ready",
@@ -156,6 +167,16 @@ def _probes(service: str, instance: str, readiness: Readiness) -> APIRouter:
         return Response(metrics.text(), headers={"Content-Type": metrics.CONTENT_TYPE})
 
     return router
+
+
+def _show_in_metrics(checks: Mapping[str, Check]) -> None:
+    # What is not checked any more must not be shown as it was.
+    _check_ok.clear()
+    _check_lag.clear()
+    for name, check in checks.items():
+        _check_ok.labels(name).set(check.ok)
+        if "lag" in check.values:
+            _check_lag.labels(name).set(check.values["lag"])
 
 
 async def _checks(readiness: Readiness) -> Mapping[str, Check]:

@@ -149,6 +149,23 @@ async def test_ready_says_no_where_the_checks_hang_or_raise(
     assert (answer.status_code, "OSError" in answer.text) == (503, True)
 
 
+async def test_metrics_show_the_last_checks_and_no_older_ones(
+    client: httpx.AsyncClient, dependencies: Dependencies, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http_app, "READINESS_TIMEOUT_S", 0.01)
+    dependencies.raises = True
+    await client.get("/readyz")
+    assert 'faultline_check_ok{check="checks"} 0.0' in (await client.get("/metrics")).text
+    dependencies.raises = False
+    dependencies.checks = {"consumer": Check(True, values={"lag": 3}), "database": Check(False, "refused")}
+    await client.get("/readyz")
+    text = (await client.get("/metrics")).text
+    assert 'faultline_check_ok{check="consumer"} 1.0' in text
+    assert 'faultline_check_ok{check="database"} 0.0' in text
+    assert 'faultline_check_lag_records{check="consumer"} 3.0' in text
+    assert 'check="checks"' not in text
+
+
 async def test_metrics_count_by_route_not_by_path(client: httpx.AsyncClient) -> None:
     await client.get("/v1/things", params={"limit": 2})
     await client.get("/no/such/path")
