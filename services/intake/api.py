@@ -10,6 +10,7 @@ import msgspec
 from fastapi import APIRouter, Depends, Request, Response
 from pydantic import BaseModel, Field
 
+from services.intake import batches
 from services.intake.bodies import Body, Hold, Lines, Room
 from services.intake.domain import STATUS_CONFLICT, STATUS_INVALID, STATUS_TOO_LARGE, Caller
 from services.intake.handlers import BrokerAway, Intake, Submission, Tally
@@ -108,23 +109,11 @@ async def _take_whole(
     if media_type == SINGLE:
         values = [(await body.whole(hold, bytes_max=EVENT_BYTES_MAX)).strip()]
     else:
-        values = _batch(await body.whole(hold, bytes_max=settings.batch_bytes_max), settings.batch_events_max)
+        whole = await body.whole(hold, bytes_max=settings.batch_bytes_max)
+        values = await batches.cut(whole, settings.batch_events_max)
     for start in range(0, len(values), settings.chunk_events):
         await submission.feed(values[start : start + settings.chunk_events])
     return await submission.finish()
-
-
-def _batch(body: bytes, events_max: int) -> list[bytes]:
-    """The bytes of a batch's events. Raises Problem: 413 for too many, 422 where it is no JSON array."""
-    try:
-        elements = msgspec.json.decode(body, type=list[msgspec.Raw])
-    except (msgspec.MsgspecError, RecursionError) as error:
-        detail = f"The batch is not a JSON array of events: {error}."
-        raise Problem(422, "Not a batch", detail, errors=[("", f"is not a JSON array: {error}")]) from None
-    if len(elements) > events_max:
-        detail = f"The batch has {len(elements)} events; at most {events_max} are taken. Send several, or a stream."
-        raise Problem(413, "Batch too large", detail)
-    return [bytes(element) for element in elements]
 
 
 async def _take_stream(

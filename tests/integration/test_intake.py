@@ -283,12 +283,27 @@ async def test_bad_single_events(intake: IntakeProcess, name: str) -> None:
         assert answer.json()["refused"][0]["errors"][0]["pointer"] == pointer
 
 
-@pytest.mark.parametrize("name", [name for name, (_, status, _) in BAD_SINGLES.items() if status == 422])
+@pytest.mark.parametrize("name", [name for name in BAD_SINGLES if name != "65 KiB of space"])
 async def test_bad_events_cost_a_stream_nothing_else(intake: IntakeProcess, name: str) -> None:
+    bad, status, _ = BAD_SINGLES[name]
     subject = new_subject()
-    body = lines([arrival(subject)]) + b"\n" + BAD_SINGLES[name][0] + b"\n" + lines([arrival(subject)])
+    body = lines([arrival(subject)]) + b"\n" + bad + b"\n" + lines([arrival(subject)])
     answer = await intake.post(body, STREAM)
     assert (answer.status_code, counts(answer.json())) == (207, result(2, 0, 1))
+    assert [(item["index"], item["status"]) for item in answer.json()["refused"]] == [(1, status)]
+    assert len(await stored(intake.bootstrap_servers, "parcel.scans", subject)) == 2
+
+
+@pytest.mark.parametrize(
+    "name", [name for name in BAD_SINGLES if name not in ("malformed JSON", "65 KiB of space")]
+)
+async def test_bad_events_cost_a_batch_nothing_else(intake: IntakeProcess, name: str) -> None:
+    bad, status, _ = BAD_SINGLES[name]
+    subject = new_subject()
+    good = [json.dumps(arrival(subject)).encode() for _ in range(2)]
+    answer = await intake.post(b"[%b,%b,%b]" % (good[0], bad, good[1]), BATCH)
+    assert (answer.status_code, counts(answer.json())) == (207, result(2, 0, 1))
+    assert [(item["index"], item["status"]) for item in answer.json()["refused"]] == [(1, status)]
     assert len(await stored(intake.bootstrap_servers, "parcel.scans", subject)) == 2
 
 
@@ -297,6 +312,8 @@ async def test_bad_events_cost_a_stream_nothing_else(intake: IntakeProcess, name
     [
         ([arrival() for _ in range(6_000)], BATCH, {}, 413),
         (b"[" + b'{"id":"x"},' * 3, BATCH, {}, 422),
+        (b'[{"id":"x"},{"id":"a",]', BATCH, {}, 422),
+        (b"[" + b"1," * 16_000_000 + b"1]", BATCH, {}, 413),
         (b'{"id":"x"}', BATCH, {}, 422),
         (b"{}", "application/json", {}, 415),
         (b"{}", "application/cloudevents+json; charset=gbk", {}, 415),
@@ -304,7 +321,18 @@ async def test_bad_events_cost_a_stream_nothing_else(intake: IntakeProcess, name
         (b"no gzip", STREAM, {"Content-Encoding": "gzip"}, 422),
         (gzip.compress(b"\n" * 50_000_000), STREAM, {"Content-Encoding": "gzip"}, 413),
     ],
-    ids=["6000 events", "cut array", "no array", "media type", "charset", "encoding", "no gzip", "gzip bomb"],
+    ids=[
+        "6000 events",
+        "cut array",
+        "malformed",
+        "millions of elements",
+        "no array",
+        "media type",
+        "charset",
+        "encoding",
+        "no gzip",
+        "gzip bomb",
+    ],
 )
 async def test_bad_bodies(
     intake: IntakeProcess, body: Any, media_type: str, headers: dict[str, str], status: int
