@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from types import TracebackType
 from typing import Self
 
 from shared.bus.compacted import CompactedReader
@@ -23,7 +22,7 @@ from shared.settings import ServiceSettings
 
 
 class Registries:
-    """Follows the registry topics while it is entered (`async with`, or `start` and `stop`).
+    """Follows the registry topics while it is entered (`async with`).
 
     `keys`, `sites` and `exemptions` are the registries, `ring` is what `create_app` takes as `keys`. Listeners
     (`registries.sites.subscribe`) must be there before it is entered to see every record.
@@ -62,20 +61,11 @@ class Registries:
         """Return once every topic has been read to its end."""
         await asyncio.gather(*(reader.wait_loaded() for reader in self._readers))
 
-    async def start(self) -> None:
+    async def __aenter__(self) -> Self:
         """Begin to read; does not wait for the broker."""
         for reader in self._readers:
             await reader.start()
-
-    async def stop(self) -> None:
-        """Stop reading."""
-        await asyncio.gather(*(reader.stop() for reader in self._readers))
-
-    async def __aenter__(self) -> Self:
-        await self.start()
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.stop()
+    async def __aexit__(self, *_: object) -> None:
+        await asyncio.gather(*(reader.stop() for reader in self._readers))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import typer
 
 from shared.errors import FaultlineError
@@ -13,6 +15,13 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+Ports = Annotated[
+    list[str] | None,
+    typer.Option(help="Port of a part, 0 for any free one; may be repeated.", metavar="NAME=PORT"),
+]
+AnyPorts = Annotated[bool, typer.Option(help="Take any free port for every part.")]
+"""Options of every command that starts the stack."""
 
 
 def say(line: str) -> None:

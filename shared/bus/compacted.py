@@ -9,7 +9,6 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Callable, Iterable
-from types import TracebackType
 from typing import Self
 
 import structlog
@@ -110,9 +109,7 @@ class CompactedReader:
         await self.start()
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self.stop()
 
     def _ended(self, task: asyncio.Task[None]) -> None:

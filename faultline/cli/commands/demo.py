@@ -9,7 +9,7 @@ from rich.console import Console
 
 from faultline import demo as demonstration
 from faultline import sample
-from faultline.cli.app import app, pairs
+from faultline.cli.app import AnyPorts, Ports, app, pairs
 from faultline.stack.control import Request
 from faultline.stack.state import Home
 
@@ -20,11 +20,8 @@ def demo(
         int, typer.Option(min=1, max=1_000_000, help="Parcels of the sample.")
     ] = sample.PARCELS,
     seed: Annotated[int, typer.Option(help="Another seed is another sample.")] = sample.SEED,
-    port: Annotated[
-        list[str] | None,
-        typer.Option(help="Port of a part, 0 for any free one; may be repeated.", metavar="NAME=PORT"),
-    ] = None,
-    any_ports: Annotated[bool, typer.Option(help="Take any free port for every part.")] = False,
+    port: Ports = None,
+    any_ports: AnyPorts = False,
 ) -> None:
     """Start everything, load a sample network through intake, show verdicts, fines and notices; leave it running."""
     request = Request(ports=pairs(port or [], "port"), any_ports=any_ports)

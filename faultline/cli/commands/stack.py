@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from faultline.cli.app import app, pairs, say
+from faultline.cli.app import AnyPorts, Ports, app, pairs, say
 from faultline.stack import control
 from faultline.stack.control import Request, Started
 from faultline.stack.settings import SERVICES
@@ -27,11 +27,8 @@ def up(
         list[str] | None,
         typer.Option(help="Copies of a service, e.g. arbitration=2; may be repeated.", metavar="NAME=N"),
     ] = None,
-    port: Annotated[
-        list[str] | None,
-        typer.Option(help="Port of a part, 0 for any free one; may be repeated.", metavar="NAME=PORT"),
-    ] = None,
-    any_ports: Annotated[bool, typer.Option(help="Take any free port for every part.")] = False,
+    port: Ports = None,
+    any_ports: AnyPorts = False,
 ) -> None:
     """Start the broker, the database and the services; what runs already stays as it is."""
     counts = pairs(copies or [], "number of copies")
