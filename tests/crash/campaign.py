@@ -21,7 +21,7 @@ from tests.support.stack import Stack
 
 COPIES: Final = {"intake": 2, "arbitration": 2, "penalties": 2, "notify": 2}
 CONSUMERS: Final = ("arbitration", "penalties", "notify")
-_STANDSTILL_S: Final = 90.0
+_STANDSTILL_S: Final = 180.0
 _ZOMBIE_FACTOR: Final = 1.5
 Say = Callable[[str], None]
 
@@ -88,9 +88,9 @@ async def run(stack: Stack, course: Course, say: Say) -> Outcome:
             load.check()
             await _zombies(stack, 1 + number % 2, outcome, say)
         await load.progress.more(100, _STANDSTILL_S)
-        await load.finish()
+        await load.finish(_STANDSTILL_S)
         say(f"load finished: {load.sent.summary()}")
-        await at_rest(stack, timeout_s=90)
+        await at_rest(stack, timeout_s=_STANDSTILL_S)
         say("at rest; the oracle looks")
         snapshot = await take(stack)
         expected = Expected(load.sent, stack.now())

@@ -148,7 +148,7 @@ async def _positions(db: asyncpg.Connection, service: str) -> dict[int, list[int
 @asynccontextmanager
 async def connected(stack: Stack) -> AsyncIterator[asyncpg.Connection]:
     """A connection as superuser."""
-    connection = await asyncpg.connect(stack.database_url("postgres"), timeout=5)
+    connection = await asyncpg.connect(stack.database_url("postgres"), timeout=30)
     try:
         yield connection
     finally:

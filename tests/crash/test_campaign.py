@@ -11,7 +11,7 @@ import pytest
 from tests.crash import rig
 from tests.crash.campaign import COPIES, Course, run
 
-pytestmark = [pytest.mark.stack, pytest.mark.crash, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.stack, pytest.mark.crash, pytest.mark.timeout(1_200)]
 
 
 def test_nothing_is_lost_or_doubled_when_everything_is_killed() -> None:

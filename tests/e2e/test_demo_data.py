@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from io import StringIO
 from typing import Any
 
@@ -46,6 +46,11 @@ def outcome(stack: Stack) -> Iterator[Outcome]:
     by_waybill = {(parcel.network, parcel.waybill): parcel for parcel in parcels}
     with Client(addresses, stack.operator_key) as client:
         cases = load(client, Console(file=StringIO()), parcels, reference)
+        # A term that ends while these tests run would change what they compare.
+        end = stack.now() + timedelta(hours=1)
+        for case in cases:
+            if case["next_review_at"] and datetime.fromisoformat(case["next_review_at"]) < end:
+                by_waybill.pop((case["network"], case["waybill"]), None)
         # Other tests of the session may have sent parcels of the same networks.
         own = [case for case in cases if (case["network"], case["waybill"]) in by_waybill]
         yield Outcome(client, reference, by_waybill, own)
