@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
+from weakref import WeakSet
 
 from alembic import command, context
 from alembic.config import Config
@@ -26,7 +27,7 @@ _IDLE_IN_TRANSACTION_TIMEOUT_MS = 15_000
 _SILENCE_S = 30
 """A server that answers nothing on the network for so long is gone, whatever still waits for it."""
 
-_READ_TIMEOUT = "read_timeout_s"
+_READ_TIMEOUT, _OPENED = "read_timeout_s", "opened"
 _AWAY_STATES = ("08", "53", "57")
 """Classes of SQLSTATE: connection failed, resources exhausted, operator intervention (a shutdown or recovery)."""
 _REFUSED_STATES = ("22", "23", "54")
@@ -53,13 +54,26 @@ def create_engine(settings: ServiceSettings) -> AsyncEngine:
             },
         },
     )
-    event.listen(engine.sync_engine, "connect", _notice_silence)
-    return engine.execution_options(**{_READ_TIMEOUT: settings.database_read_timeout_ms / 1000})
+    opened: WeakSet[Any] = WeakSet()
+
+    def keep(adapted: Any, _record: object) -> None:
+        opened.add(adapted.driver_connection)
+        _notice_silence(adapted.driver_connection)
+
+    event.listen(engine.sync_engine, "connect", keep)
+    timeout_s = settings.database_read_timeout_ms / 1000
+    return engine.execution_options(**{_READ_TIMEOUT: timeout_s, _OPENED: opened})
 
 
-def _notice_silence(adapted: Any, _record: object) -> None:
+def cut_off(engine: AsyncEngine) -> None:
+    """End every connection at once: who waits for a database that hangs, be it to roll back, gets an error instead."""
+    for connection in list(engine.get_execution_options()[_OPENED]):
+        connection.terminate()
+
+
+def _notice_silence(connection: Any) -> None:
     """Have the system end a connection whose other end is gone without a word: the driver would wait for ever."""
-    sock = adapted.driver_connection._transport.get_extra_info("socket")  # asyncpg has no public way
+    sock = connection._transport.get_extra_info("socket")  # asyncpg has no public way
     if sock is None or sock.family == socket.AF_UNIX:
         return
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
@@ -82,7 +96,7 @@ async def reader(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
         async with asyncio.timeout(engine.get_execution_options()[_READ_TIMEOUT]):
             await connection.start()
             yield connection
-    except TimeoutError:
+    except (TimeoutError, asyncio.CancelledError):
         # Giving it back would ask the database for a rollback, and wait.
         if connection.sync_connection is not None:
             await connection.invalidate()

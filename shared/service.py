@@ -19,7 +19,7 @@ from shared.bus.producer import Producer
 from shared.bus.runner import ConsumerRunner
 from shared.bus.transient import TRANSIENT, unless_cancelled
 from shared.clock import Clock
-from shared.db import create_engine, is_away, migrate, reader
+from shared.db import create_engine, cut_off, is_away, migrate, reader
 from shared.health import Check
 from shared.http.app import create_app, request_stop
 from shared.http.problems import Problem
@@ -125,13 +125,19 @@ class ConsumingService:
                 self._runner.stop()
                 if not self._consuming:
                     work.cancel()
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(self.settings.shutdown_timeout_ms / 1000):
-                        await asyncio.gather(work, return_exceptions=True)
+                timeout_s = self.settings.shutdown_timeout_ms / 1000
+                await asyncio.wait({work}, timeout=timeout_s)
+                if not work.done():
+                    # What is cancelled rolls back first, and a database that hangs would be waited for.
+                    work.cancel()
+                    cut_off(self.engine)
                 await self.producer.close()
                 if self._asked is not None:
                     self._asked.cancel()
-                await self.engine.dispose()
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(_DATABASE_TIMEOUT_S):
+                        await self.engine.dispose()
+                cut_off(self.engine)
 
     async def _work(self, app: FastAPI, runner: ConsumerRunner) -> None:
         """Consume until the runner stops; what runs beside it stops with it. A defect stops the service.

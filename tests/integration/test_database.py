@@ -8,9 +8,10 @@ from collections.abc import AsyncIterator
 
 import pytest
 from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from shared.db import create_engine, is_away, reader
+from shared.db import create_engine, cut_off, is_away, reader
 from shared.settings import ServiceSettings
 from tests.support.bus import WAIT_S
 from tests.support.parts import DatabaseFactory
@@ -64,6 +65,28 @@ async def test_reading_is_given_up_in_time_and_works_again(engine: AsyncEngine, 
         assert all(is_away(error) for error in ended if isinstance(error, BaseException))
         proxy.passing.set()
     assert [await ask(engine) for ask in questions * POOL_SIZE] == [7] * 2 * POOL_SIZE
+
+
+async def test_whoever_waits_can_be_cut_off(engine: AsyncEngine, proxy: DatabaseProxy) -> None:
+    """As a stop does that cannot wait for a database that hangs: the rollback fails too, instead of waiting."""
+    begun = asyncio.Event()
+
+    async def ask_for_ever() -> None:
+        async with engine.begin() as connection:
+            await connection.execute(text("SELECT 1"))
+            proxy.passing.clear()
+            begun.set()
+            await connection.execute(text("SELECT 2"))
+
+    waiting = asyncio.create_task(ask_for_ever())
+    await begun.wait()
+    cut_off(engine)
+    async with asyncio.timeout(WAIT_S):
+        with pytest.raises(DBAPIError) as caught:
+            await waiting
+    assert is_away(caught.value)
+    proxy.passing.set()
+    assert await asked(engine) == 7
 
 
 async def test_an_error_of_the_one_who_reads_is_passed_on(engine: AsyncEngine) -> None:

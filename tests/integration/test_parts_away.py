@@ -18,7 +18,7 @@ from shared.bus.producer import Producer
 from shared.db import create_engine
 from shared.settings import ServiceSettings
 from tests.support.arbitration import START, Json, new_subject, record_of
-from tests.support.bus import group, read_topic, until
+from tests.support.bus import WAIT_S, group, read_topic, until
 from tests.support.line import event, parcel
 from tests.support.stack import Stack, running_stack
 
@@ -163,6 +163,20 @@ async def test_a_database_that_hangs_is_named_and_waited_for(
             assert (answer.json()["title"], int(answer.headers["retry-after"]) > 0) == ("Database away", True)
     await until_decided(client, subject)
     await until_ready(client)
+
+
+async def test_a_stop_ends_though_the_database_hangs(
+    own: Stack, client: httpx.AsyncClient, producer: Producer
+) -> None:
+    process = psutil.Process(own.part("arbitration")["pid"])
+    subject = new_subject()
+    async with frozen(own, "database"):
+        await send(producer, subject)
+        await until_named(client, "database")
+        own.kill("arbitration", signal.SIGTERM)
+        await asyncio.to_thread(process.wait, WAIT_S)
+    await asyncio.to_thread(own.wait_up, "arbitration", other_than_pid=process.pid)
+    await until_decided(client, subject)
 
 
 async def test_a_broker_that_is_killed_is_named_and_waited_for(
