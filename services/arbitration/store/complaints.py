@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.arbitration.projections.complaints import ComplaintRow, concerns_desk, rows_of
 from services.arbitration.projections.looked import Looked
+from shared.db import reader
 
 _COLUMNS = ("generation", "network", "subject", *(name.rstrip("_") for name in ComplaintRow._fields))
 LIVE: Final = "generation = (SELECT live FROM projections WHERE name = 'complaints')"
@@ -148,7 +149,7 @@ async def list_complaints(
         f"SELECT {', '.join(_COLUMNS[1:])} FROM complaints WHERE {' AND '.join(where)}"
         " ORDER BY network, opened_at, subject, complaint_id LIMIT :limit"
     )
-    async with engine.connect() as connection:
+    async with reader(engine) as connection:
         # A plan that fits every filter reads all complaints where the overdue ones are few.
         await connection.execute(text("SET LOCAL plan_cache_mode = force_custom_plan"))
         return (await connection.execute(query, values | {"limit": limit})).mappings().all()
@@ -197,7 +198,7 @@ async def figures(engine: AsyncEngine, asked: ComplaintFilter, at: datetime) -> 
     """Count the complaints that `asked` picks, as of `at`, in one snapshot."""
     where, values = _where(asked, at)
     condition = " AND ".join(where)
-    async with engine.connect() as connection:
+    async with reader(engine) as connection:
         await connection.execution_options(isolation_level="REPEATABLE READ")
         await connection.execute(text("SET LOCAL plan_cache_mode = force_custom_plan"))
         totals = (

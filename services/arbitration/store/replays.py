@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlalchemy.sql import bindparam
 
 from services.arbitration.domain import Difference, Overrides
+from shared.db import reader
 
 _UNFINISHED: Final = "state IN ('waiting', 'running')"
 _NUMBERS: Final = (
@@ -93,7 +94,7 @@ async def create(engine: AsyncEngine, asked: Asked, unfinished_max: int, kept_ma
 
 async def find(engine: AsyncEngine, replay_id: UUID) -> dict[str, Any] | None:
     """One replay, None where there is none."""
-    async with engine.connect() as connection:
+    async with reader(engine) as connection:
         return await _find(connection, replay_id)
 
 
@@ -113,7 +114,7 @@ async def page(
         " ORDER BY created_at DESC, id DESC LIMIT :limit"
     )
     at, replay_id = before or (None, None)
-    async with engine.connect() as connection:
+    async with reader(engine) as connection:
         rows = await connection.execute(
             query, {"network": network, "at": at, "id": replay_id, "limit": limit}
         )
@@ -128,7 +129,7 @@ async def differing_rows(
         "SELECT * FROM replay_rows WHERE replay_id = :id AND example IS NOT NULL"
         " AND (rule, site) > (:rule, :site) ORDER BY rule, site LIMIT :limit"
     )
-    async with engine.connect() as connection:
+    async with reader(engine) as connection:
         rows = await connection.execute(
             query, {"id": replay_id, "rule": after[0], "site": after[1], "limit": limit}
         )
@@ -138,7 +139,7 @@ async def differing_rows(
 async def sums(engine: AsyncEngine, replay_id: UUID) -> dict[str, int]:
     """The sums over all rows of a replay, differing or not."""
     columns = ", ".join(f"coalesce(sum({name}), 0) AS {name}" for name in _NUMBERS)
-    async with engine.connect() as connection:
+    async with reader(engine) as connection:
         rows = await connection.execute(
             text(f"SELECT {columns} FROM replay_rows WHERE replay_id = :id"), {"id": replay_id}
         )

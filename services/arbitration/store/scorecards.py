@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from services.arbitration.projections.looked import Looked
 from services.arbitration.projections.scorecards import Sums, pack, tally, unpack
 from services.arbitration.store.generations import forget_rows
+from shared.db import reader
 
 Group = Literal["site", "rule", "day"]
 
@@ -136,7 +137,7 @@ async def read(
     network, last = after or ("", "")
     values = asked._asdict() | {"after_network": network, "after_key": last, "limit": limit}
     del values["group"]
-    async with engine.connect() as connection:
+    async with reader(engine) as connection:
         rows = await connection.execute(query, values)
         return [dict(row) for row in rows.mappings()]
 

@@ -15,6 +15,7 @@ from services.arbitration.projections.silences import parcel_of
 from services.arbitration.store import journal
 from services.arbitration.store.generations import forget_rows
 from services.arbitration.store.journal import Stored
+from shared.db import reader
 
 
 class Silences:
@@ -76,7 +77,7 @@ async def candidates(
     )
     moment, subject = after or (None, "")
     values = asked._asdict() | {"after": moment, "subject": subject, "limit": limit}
-    async with engine.connect() as connection:
+    async with reader(engine) as connection:
         await connection.execute(text("SET LOCAL plan_cache_mode = force_custom_plan"))
         found = [tuple(row) for row in await connection.execute(query, values)]
         streams = await journal.read(await journal.driver(connection), [subject for subject, _ in found])
