@@ -1,4 +1,4 @@
-"""Writes the reference pages that follow from the types: OpenAPI, JSON Schema, AsyncAPI, metrics and settings.
+"""Writes the reference pages that follow from types and rulebooks: OpenAPI, JSON Schema, AsyncAPI, metrics, settings, rules.
 
 `python -m faultline.reference` writes them to `docs/reference/`; `--check` only says which are stale, and fails then.
 """
@@ -18,7 +18,8 @@ from typing import Any, get_type_hints
 import msgspec
 from pydantic_core import PydanticUndefined
 
-from faultline import asyncapi
+from faultline import asyncapi, rules_page
+from faultline.markdown import table
 from shared import metrics
 from shared.events import json_schema as input_event_schema
 from shared.events.outputs import Entry, NoticeData, OutputEvent, VerdictData
@@ -49,6 +50,7 @@ def pages() -> dict[str, str]:
     made["metrics.md"] = _metrics_page()
     made["settings.md"] = _settings_page(settings)
     made["reporting.md"] = _reporting_page()
+    made["rules.md"] = rules_page.page()
     return made
 
 
@@ -121,12 +123,10 @@ def _reporting_page() -> str:
     }
     sections = [_REPORTING_HEAD]
     for view, columns in re.findall(r"CREATE VIEW reporting\.(\w+) \((.*?)\) AS", sql, re.DOTALL):
-        rows = "".join(
-            f"| `{name}` | {comments.get(f'{view}.{name}', '')} |\n"
-            for name in columns.replace(",", " ").split()
-        )
+        names = columns.replace(",", " ").split()
+        rows = ((f"`{name}`", comments.get(f"{view}.{name}", "")) for name in names)
         sections.append(
-            f"## `reporting.{view}`\n\n{comments[view]}.\n\n| column | meaning |\n|---|---|\n{rows}"
+            f"## `reporting.{view}`\n\n{comments[view]}.\n\n{table(('column', 'meaning'), rows)}"
         )
     return _GENERATED + "\n".join(sections)
 
@@ -153,19 +153,19 @@ def _metrics_page() -> str:
         )
         for metric in metrics.declared()
     )
-    return f"# Metrics\n\n{_GENERATED}{_table(('metric', 'kind', 'unit', 'labels', 'meaning'), rows)}"
+    return f"# Metrics\n\n{_GENERATED}{table(('metric', 'kind', 'unit', 'labels', 'meaning'), rows)}"
 
 
 def _settings_page(settings: Mapping[str, type[ServiceSettings]]) -> str:
     parts = ["# Settings\n\n", _GENERATED, "Read from the environment, once, at the start of a service.\n\n"]
     parts += [
         "## Every service\n\n",
-        _table(("variable", "default", "meaning"), _setting_rows(ServiceSettings, set())),
+        table(("variable", "default", "meaning"), _setting_rows(ServiceSettings, set())),
     ]
     for name, settings_class in settings.items():
         own = list(_setting_rows(settings_class, set(ServiceSettings.model_fields)))
         if own:
-            parts += [f"\n## {name}\n\n", _table(("variable", "default", "meaning"), own)]
+            parts += [f"\n## {name}\n\n", table(("variable", "default", "meaning"), own)]
     return "".join(parts)
 
 
@@ -178,11 +178,6 @@ def _setting_rows(settings_class: type[ServiceSettings], known: set[str]) -> Ite
         default = field.get_default(call_default_factory=False)
         shown = "" if default is None or default is PydanticUndefined or default == "" else f"`{default}`"
         yield f"`{variable}`", shown, field.description or ""
-
-
-def _table(head: Sequence[str], rows: Iterator[tuple[str, ...]] | Sequence[tuple[str, ...]]) -> str:
-    lines = [head, tuple("---" for _ in head), *rows]
-    return "".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |\n" for line in lines)
 
 
 def _json(document: Any) -> str:

@@ -3,26 +3,21 @@
 from __future__ import annotations
 
 import json
-import os
 import random
-from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.support.cases import case_files
 from tests.support.expectation import unmet
 from tests.support.line import Line, wait
 from tests.support.stack import Stack
-
-_ROOT = Path(__file__).resolve().parents[2]
-_PUBLIC = Path(os.environ.get("FAULTLINE_CASES") or _ROOT.parent / "shared" / "cases")
-_OWN = _ROOT / "tests" / "cases"
 
 
 def _cases() -> dict[str, dict[str, Any]]:
     """Cases that need no facts or rulebook of their own, by name; a name's later bearer has its folder before it."""
     found: dict[str, dict[str, Any]] = {}
-    for path in [*sorted(_PUBLIC.glob("*.json")), *sorted(_OWN.glob("*.json"))]:
+    for path in case_files():
         case = json.loads(path.read_text(encoding="utf-8"))
         if "facts" not in case and "rulebook" not in case:
             found[path.stem if path.stem not in found else f"{path.parent.name}/{path.stem}"] = case

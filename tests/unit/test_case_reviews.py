@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from services.arbitration.domain import adjudicate, load_rulebooks
-from tests.unit.test_cases import OWN, PUBLIC
+from tests.support.cases import case_files
 
 _BOOKS = load_rulebooks()
 _REVIEWS_MAX = 12
@@ -33,9 +33,7 @@ def _begin(case: dict[str, Any]) -> datetime:
     return max(datetime.fromisoformat(moment) for moment in named if moment is not None)
 
 
-@pytest.mark.parametrize(
-    "path", sorted(PUBLIC.glob("*.json")) + sorted(OWN.glob("*.json")), ids=lambda path: path.stem
-)
+@pytest.mark.parametrize("path", case_files(), ids=lambda path: path.stem)
 def test_nothing_changes_before_its_review(path: Path) -> None:
     case = json.loads(path.read_text(encoding="utf-8"))
     now = _begin(case)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import random
 from pathlib import Path
 from typing import Any
@@ -12,16 +11,10 @@ import msgspec
 import pytest
 
 from services.arbitration.domain import adjudicate, load_rulebooks
+from tests.support.cases import PUBLIC, case_files
 from tests.support.expectation import unmet
 
-_ROOT = Path(__file__).resolve().parents[2]
-PUBLIC = Path(os.environ.get("FAULTLINE_CASES") or _ROOT.parent / "shared" / "cases")
-OWN = _ROOT / "tests" / "cases"
 _BOOKS = load_rulebooks()
-
-
-def _files() -> list[Path]:
-    return sorted(PUBLIC.glob("*.json")) + sorted(OWN.glob("*.json"))
 
 
 def _judge(case: dict[str, Any], events: list[dict[str, Any]]) -> dict[str, Any]:
@@ -31,7 +24,7 @@ def _judge(case: dict[str, Any], events: list[dict[str, Any]]) -> dict[str, Any]
     return msgspec.json.decode(msgspec.json.encode(document))  # type: ignore[no-any-return]
 
 
-@pytest.mark.parametrize("path", _files(), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", case_files(), ids=lambda path: path.stem)
 def test_case(path: Path) -> None:
     case = json.loads(path.read_text(encoding="utf-8"))
     document = _judge(case, case["events"])

@@ -189,6 +189,11 @@ def load_rulebooks(folder: Traversable | None = None) -> Rulebooks:
 
     Raises RulebookError with the file, the place in it, what is wrong and what to do.
     """
+    return Rulebooks(read_books(folder))
+
+
+def read_books(folder: Traversable | None = None) -> dict[str, Book]:
+    """The rulebooks' files as they stand, by id. Raises RulebookError as `load_rulebooks`, of which it is the first half."""
     folder = folder if folder is not None else files("services.arbitration.rules") / "rulebooks"
     books: dict[str, Book] = {}
     entries = sorted(
@@ -201,7 +206,7 @@ def load_rulebooks(folder: Traversable | None = None) -> Rulebooks:
                 f"{entry.name}: id: is {book.id!r}; it must be the file's name, and its rules must be registered."
             )
         books[book.id] = book
-    return Rulebooks(books)
+    return books
 
 
 def _read(entry: Traversable) -> Book:
