@@ -82,7 +82,7 @@ def at_hand() -> dict[str, str]:
     found = {}
     for path in sorted(PUBLIC.glob("*.json")):
         ways = sorted(shown(path).items())
-        found[path.stem] = ", ".join(f"{rule} {way}" for rule, some in ways for way in sorted(some))
+        found[path.stem] = ", ".join(f"{rule} {way}" for rule, some in ways for way in sorted(some)) or "–"
     return found
 
 
