@@ -79,9 +79,6 @@ class Standing:
         """Give a finding another amount, site or recipient; what is decided is provisional no more."""
         amount = finding.amount_fen if amount_fen is None else amount_fen
         liable = site or finding.site
-        kind: FindingKind = (
-            "compensation" if finding.kind == "liability" and amount_fen is not None else finding.kind
-        )
         awards = _shared_out(self._recipients(finding, to), amount, liable)
         moved = liable != finding.site
         changed = msgspec.structs.replace(
@@ -89,7 +86,7 @@ class Standing:
             finding_id=self._free_id(finding, liable, reference) if moved else finding.finding_id,
             site=liable,
             role=self._case.role_of(liable) if moved else finding.role,
-            kind=kind,
+            kind=_kind(finding.kind, amount_fen),
             amount_fen=amount,
             awards=awards,
             state="active",
@@ -245,6 +242,13 @@ def _freeze(case: Case, standing: Standing, appeal: Known[AppealFiled]) -> None:
     terms = case.general(appeal.day)
     if appeal.at < start_of(day_of(seconds(noticed)) + terms["appeal_days"] + 1):
         standing.freeze(finding, terms.assumed & {"appeal_days"})
+
+
+def _kind(kind: FindingKind, amount_fen: int | None) -> FindingKind:
+    """What a finding is once a decision gave it an amount: what was pending is compensation, what cost nothing a fine."""
+    if kind == "liability" and amount_fen is not None:
+        return "compensation"
+    return "fine" if kind not in APPEALABLE and amount_fen else kind
 
 
 def _shared_out(recipients: list[Award], amount_fen: int, liable: str | None) -> list[Award]:
