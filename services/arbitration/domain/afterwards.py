@@ -38,8 +38,8 @@ class Standing:
         self.overturned: dict[str, Finding] = {}
 
     def findings(self) -> list[Finding]:
-        """What stands, in order."""
-        return list(self._by_id.values())
+        """What stands, in the register's order."""
+        return sorted(self._by_id.values(), key=self._case.rules.place)
 
     def resolve(self, finding_id: str) -> Finding | None:
         """The finding that an id stands for now: a decision that moved it to another site gave it another id."""

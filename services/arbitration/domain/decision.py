@@ -100,10 +100,8 @@ def decide(
 
 
 def _settled(case: Case, rules: NetworkRules, judged: list[Finding]) -> tuple[list[Finding], Standing]:
-    """The findings of the rules with their money divided, in the register's order, and how they stand after decisions."""
+    """The findings of the rules with their money divided, and how they stand after decisions."""
     found = _adjusted(case, rules, judged)
-    if len(found) > 1:
-        found = sorted(found, key=lambda finding: (rules.by_id[finding.rule].order, finding.finding_id))
     standing = after_rules(case, found)
     if standing.overturned:
         # What an officer took away competes with nothing: the money is divided among what is left, and what was moved keeps its own.

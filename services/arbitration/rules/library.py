@@ -23,7 +23,7 @@ from services.arbitration.rules.rulebook import (
     informs,
     plain,
 )
-from shared.events.outputs import RulebookRef
+from shared.events.outputs import Finding, RulebookRef
 
 if TYPE_CHECKING:
     from importlib.resources.abc import Traversable
@@ -76,6 +76,11 @@ class NetworkRules:
             if len(self._asked) < _KINDS_KEPT_MAX:
                 self._asked[key] = found
         return found
+
+    def place(self, finding: Finding) -> tuple[int, str]:
+        """Where a finding stands in a verdict: by the register, then by its id. An officer's other rules come last."""
+        rule = self.by_id.get(finding.rule)
+        return (rule.order if rule is not None else self.rules[-1].order + 1, finding.finding_id)
 
     def ref(self, day: int) -> RulebookRef:
         """Which book judges on a local day, since when it says what it says, and the digest of all that is in force."""

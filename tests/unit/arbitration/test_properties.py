@@ -298,6 +298,9 @@ def test_money_adds_up_and_ids_are_unique(events: list[Event], facts: Facts, now
     decision = _decide(events, now, facts)
     ids = [finding.finding_id for finding in decision.findings]
     assert len(ids) == len(set(ids))
+    rules = [rule.id for rule in BOOKS.of(events[0].network if events else "tiantian").rules]
+    places = [(rules.index(f.rule) if f.rule in rules else 999, f.finding_id) for f in decision.findings]
+    assert places == sorted(places), "in the order of the register, whoever found it"
     for finding in decision.findings:
         assert finding.state != "revoked"
         assert finding.amount_fen >= 0

@@ -11,7 +11,7 @@ from services.arbitration.rules.stream import Known
 from shared.events import EvidenceSubmitted
 from shared.events.outputs import Finding
 
-GOODS_CLAIMS: Final = frozenset({"GB-01", "TT-06", "TT-07", "ZT-08", "LR-04"})
+GOODS_CLAIMS: Final = frozenset({"GB-01", "TT-06", "TT-07", "ZT-08", "YD-05", "LR-04"})
 """Rules whose compensation, or liability for it, is about the goods or their complete delay."""
 _MONEY: Final = frozenset({"compensation", "liability"})
 _GROUNDS: Final = {
