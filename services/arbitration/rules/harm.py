@@ -9,6 +9,7 @@ from services.arbitration.rules.custody import Custody
 from services.arbitration.rules.liability import Blame, damage, loss
 from services.arbitration.rules.stream import Known
 from shared.events import (
+    CompensationSettledPrivately,
     ComplaintOpened,
     EvidenceSubmitted,
     ReportFiled,
@@ -80,6 +81,16 @@ def turned_up(case: Case, claim: Known[Any], custody: Custody, until: int) -> bo
     """Whether the parcel was scanned, or signed for, after it was said to be lost and up to a moment."""
     scanned = any(claim.at < known.at <= until for kind in SCANS for known in case.by_type.get(kind, ()))
     return scanned or any(claim.at < known.at <= until for link in custody.links for known in link.signatures)
+
+
+def reappeared(case: Case, claim: Known[Any]) -> bool:
+    """Whether what was said to be lost has turned up, and nobody settled it privately (rules.md §7)."""
+    return not case.of(CompensationSettledPrivately) and turned_up(case, claim, case.custody, case.now)
+
+
+def chain_of_loss(case: Case, claim: Known[Any]) -> Custody:
+    """The chain that a loss is judged by: after a private settlement what turned up changes nobody's liability."""
+    return case.custody_until(claim.at) if case.of(CompensationSettledPrivately) else case.custody
 
 
 def _damage_noted(custody: Custody) -> Known[SignatureRecorded] | None:

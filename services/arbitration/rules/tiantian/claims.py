@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
 from services.arbitration.rules.case import ROLE_NAMES, Case, Value, yuan
+from services.arbitration.rules.harm import chain_of_loss, normal_signature
 from services.arbitration.rules.liability import Blame, damage, loss
 from services.arbitration.rules.localtime import say_day, say_moment
 from services.arbitration.rules.rulebook import Rule
@@ -15,7 +16,6 @@ from services.arbitration.rules.tiantian.reports import (
     Report,
     accepted,
     awards_to,
-    normal_signature,
     rejected,
     term_start,
 )
@@ -63,11 +63,7 @@ def tt_07(case: Case, rule: Rule) -> Iterable[Finding]:
     reported = accepted(case, ("loss",), rule)
     if not reported:
         return ()
-    custody = case.custody
-    if case.of(CompensationSettledPrivately):
-        # What turned up after a private settlement changes nobody's liability: the chain of the report's time counts.
-        custody = case.custody_until(reported[0].filed.at)
-    blame = loss(case, custody)
+    blame = loss(case, chain_of_loss(case, reported[0].filed))
     if blame is not None and f"{rule.id}/{blame.link.site}" not in case.overturned:
         case.memo[LOST_AT] = blame.link.first
     return [] if blame is None else list(_by_site(case, rule, [Claim(blame, reported)], struck_out=False))
@@ -195,7 +191,7 @@ def tt_15(case: Case, rule: Rule) -> Iterable[Finding]:
 
 def tt_17(case: Case, rule: Rule) -> Iterable[Finding]:
     """Signed for normally (002 七4, 七6)."""
-    signature = normal_signature(case)
+    signature = normal_signature(case.custody, case.now)
     signed = say_moment(signature.at) if signature is not None else "-"
     return list(rejections(case, rule, lambda _report: ({"signed": signed}, [signature])))
 

@@ -6,27 +6,15 @@ from collections.abc import Iterable, Iterator
 from typing import Final, NamedTuple
 
 from services.arbitration.rules.case import Case
-from services.arbitration.rules.harm import damage_statement
+from services.arbitration.rules.harm import damage_statement, normal_signature, reappeared
 from services.arbitration.rules.rulebook import Rule, Terms
 from services.arbitration.rules.stream import Known
 from services.arbitration.rules.tiantian.fees import may_dispose_from
-from shared.events import (
-    CompensationSettledPrivately,
-    EvidenceSubmitted,
-    ReportFiled,
-    ScanArrived,
-    ScanCollected,
-    ScanDeparted,
-    ScanOutForDelivery,
-    ScanProblem,
-    ScanReturned,
-    SignatureRecorded,
-)
+from shared.events import EvidenceSubmitted, ReportFiled, ScanDeparted
 from shared.events.outputs import HEADQUARTERS, Award
 
 DAMAGE_KINDS: Final = frozenset({"outer_damage", "inner_damage", "shortage"})
 _BARRED_BY_FEE: Final = DAMAGE_KINDS | {"loss"}
-_SCANS: Final = (ScanCollected, ScanDeparted, ScanArrived, ScanOutForDelivery, ScanProblem, ScanReturned)
 
 
 class Report(NamedTuple):
@@ -95,21 +83,13 @@ def term_start(case: Case) -> int | None:
 
 def _screen(case: Case, filed: Known[ReportFiled]) -> Report:
     data = filed.event.data
-    kind: str = "delay" if data.kind == "loss" and _turned_up(case, filed) else data.kind
+    kind: str = "delay" if data.kind == "loss" and reappeared(case, filed) else data.kind
     for rule_id, test in _TESTS:
         rule = case.rules.by_id.get(rule_id)
         terms = rule.on(filed.day) if rule is not None else None
         if terms is not None and test(case, filed, kind, terms):
             return Report(filed, kind, rule_id)
     return Report(filed, kind, None)
-
-
-def _turned_up(case: Case, filed: Known[ReportFiled]) -> bool:
-    """Whether the parcel reported lost was scanned again, and nobody settled privately meanwhile."""
-    if case.of(CompensationSettledPrivately):
-        return False
-    scanned = any(known.at > filed.at for kind in _SCANS for known in case.by_type.get(kind, ()))
-    return scanned or any(entry.at > filed.at for link in case.custody.links for entry in link.signatures)
 
 
 def _too_late(case: Case, filed: Known[ReportFiled], kind: str, terms: Terms) -> bool:
@@ -139,20 +119,10 @@ def _fragile(case: Case, _filed: Known[ReportFiled], kind: str, _terms: Terms) -
 
 
 def _signed_normally(case: Case, filed: Known[ReportFiled], kind: str, _terms: Terms) -> bool:
-    signature = normal_signature(case)
-    if signature is None:
-        return False
     if kind == "loss":
-        return signature.at <= filed.at
-    return kind in DAMAGE_KINDS and damage_statement(case, case.custody) is None
-
-
-def normal_signature(case: Case) -> Known[SignatureRecorded] | None:
-    """The delivery link's signature where it notes no outer damage and is not struck out."""
-    signature = case.custody.signature
-    if signature is None or signature.event.data.outer_damage_noted or signature.event.data.struck_out:
-        return None
-    return signature
+        return normal_signature(case.custody, filed.at) is not None
+    signed = normal_signature(case.custody, case.now) is not None
+    return signed and kind in DAMAGE_KINDS and damage_statement(case, case.custody) is None
 
 
 def _old_label(case: Case, _filed: Known[ReportFiled], kind: str, _terms: Terms) -> bool:

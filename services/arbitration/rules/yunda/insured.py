@@ -6,12 +6,12 @@ from collections.abc import Iterable, Iterator
 from typing import Any, Final, NamedTuple
 
 from services.arbitration.rules.case import ROLE_NAMES, Case, yuan
-from services.arbitration.rules.harm import normal_signature, turned_up
+from services.arbitration.rules.harm import chain_of_loss, normal_signature, reappeared
 from services.arbitration.rules.liability import Blame, damage, loss
 from services.arbitration.rules.localtime import say_moment
 from services.arbitration.rules.rulebook import Rule
 from services.arbitration.rules.stream import Known
-from shared.events import CompensationSettledPrivately, ComplaintOpened, ReportFiled
+from shared.events import ComplaintOpened, ReportFiled
 from shared.events.outputs import Finding
 
 _MATTERS: Final = {
@@ -127,12 +127,9 @@ def _claims(case: Case) -> Iterator[Claim]:
 
 def _lost(case: Case, claim: Known[Any]) -> Blame | None:
     """Who answers for a loss; nobody where the parcel had been signed for normally, or has turned up since."""
-    if normal_signature(case.custody, claim.at) is not None:
+    if normal_signature(case.custody, claim.at) is not None or reappeared(case, claim):
         return None
-    if case.of(CompensationSettledPrivately):
-        # What turned up after a private settlement changes nobody's liability: the chain of the claim's time counts.
-        return loss(case, case.custody_until(claim.at))
-    return None if turned_up(case, claim, case.custody, case.now) else loss(case, case.custody)
+    return loss(case, chain_of_loss(case, claim))
 
 
 def _why(blame: Blame) -> tuple[str, str]:

@@ -8,7 +8,7 @@ from typing import Any
 from services.arbitration.rules.case import ROLE_NAMES, Case, Value, yuan
 from services.arbitration.rules.complaints import complained_of, first_of
 from services.arbitration.rules.custody import Role
-from services.arbitration.rules.harm import damage_or_loss
+from services.arbitration.rules.harm import SCANS, damage_or_loss
 from services.arbitration.rules.localtime import day_of, say_moment, seconds
 from services.arbitration.rules.rulebook import Rule, Terms
 from services.arbitration.rules.stream import Known
@@ -19,25 +19,12 @@ from shared.events import (
     CompensationPaid,
     ComplaintOpened,
     Event,
-    ScanArrived,
     ScanCollected,
-    ScanDeparted,
-    ScanOutForDelivery,
-    ScanProblem,
-    ScanReturned,
     SignatureRecorded,
 )
 from shared.events.outputs import HEADQUARTERS, Award, Finding, FindingRole
 
-_ON_THE_WEB = (
-    ScanCollected,
-    ScanDeparted,
-    ScanArrived,
-    ScanOutForDelivery,
-    ScanProblem,
-    ScanReturned,
-    SignatureRecorded,
-)
+_ON_THE_WEB = (*SCANS, SignatureRecorded)
 _NOTHING: tuple[str, str] = ("投递联系清单和规范照片", "the contact log of the attempt and a compliant photo")
 _NO_LOG: tuple[str, str] = ("投递时联系收件人的清单", "the contact log of the delivery attempt")
 _NO_PHOTO: tuple[str, str] = (

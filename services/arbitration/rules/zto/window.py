@@ -7,7 +7,7 @@ from typing import Any, Final, NamedTuple
 
 from services.arbitration.rules.case import ROLE_NAMES, Case, yuan
 from services.arbitration.rules.complaints import CATEGORY_NAMES
-from services.arbitration.rules.harm import damage_statement, normal_signature, turned_up
+from services.arbitration.rules.harm import chain_of_loss, damage_statement, normal_signature, reappeared
 from services.arbitration.rules.liability import Blame, damage, loss
 from services.arbitration.rules.localtime import say_day
 from services.arbitration.rules.rulebook import Rule, Terms
@@ -61,25 +61,17 @@ def _first_claim(case: Case) -> Known[ComplaintOpened] | None:
     """The first complaint of damage, shortage or loss; a loss that turned up again counts as a delay (rules.md §7)."""
     for known in case.of(ComplaintOpened):
         category = known.event.data.category
-        if category == "loss" and _reappeared(case, known):
+        if category == "loss" and reappeared(case, known):
             continue
         if category in _CLAIMS:
             return known
     return None
 
 
-def _reappeared(case: Case, claim: Known[ComplaintOpened]) -> bool:
-    if case.of(CompensationSettledPrivately):
-        return False
-    return turned_up(case, claim, case.custody, case.now)
-
-
 def _clearly_liable(case: Case, complaint: Known[ComplaintOpened]) -> Blame | None:
     """The link that answers by rules.md §1.2; None where the parcel was signed for normally, or nobody is found."""
     is_loss = complaint.event.data.category == "loss"
-    custody = case.custody
-    if is_loss and case.of(CompensationSettledPrivately):
-        custody = case.custody_until(complaint.at)
+    custody = chain_of_loss(case, complaint) if is_loss else case.custody
     if normal_signature(custody, complaint.at) is not None and (
         is_loss or damage_statement(case, custody) is None
     ):
