@@ -45,7 +45,6 @@ class Case:
         "found",
         "general_rule",
         "memo",
-        "network",
         "next_review",
         "now",
         "overturned",
@@ -57,7 +56,6 @@ class Case:
         self.events = events
         self.facts = facts
         self.rules = rules
-        self.network = rules.network
         self.now = now
         self.today = day_of(now)
         self.by_type = _by_type(events)

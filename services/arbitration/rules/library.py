@@ -51,8 +51,7 @@ class OverrideError(RulebookError):
 class NetworkRules:
     """Everything that judges one network's waybills, in the order in which it is asked."""
 
-    def __init__(self, network: str, book_id: str, rules: list[Rule], own: set[str], general: Rule) -> None:
-        self.network = network
+    def __init__(self, book_id: str, rules: list[Rule], own: set[str], general: Rule) -> None:
         self.book_id = book_id
         self.rules = tuple(rules)
         self.by_id = {rule.id: rule for rule in rules}
@@ -181,7 +180,7 @@ class Rulebooks:
         names = [name for name in REGISTERS if name == own_id or name in everywhere]
         rules = [rule for name in names for rule in self._rules[name]]
         own = {rule.id for rule in self._rules[own_id]} if own_id is not None else set()
-        found = NetworkRules(network, own_id or NATIONAL, rules, own, self._general)
+        found = NetworkRules(own_id or NATIONAL, rules, own, self._general)
         # What applies everywhere first: it may take findings away over which the network's book divides the money.
         names.sort(key=lambda name: name == own_id)
         found.adjusters = tuple(adjuster for name in names for adjuster in REGISTERS[name].adjusters)

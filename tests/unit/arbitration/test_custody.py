@@ -170,6 +170,22 @@ def test_of_conflicting_contents_the_first_recorded_wins_and_the_other_is_counte
         assert len(conflicts) == 1
 
 
+def test_conflicts_are_named_in_one_order() -> None:
+    waybill = Waybill()
+    for number in range(6):
+        waybill.add(
+            "scan.departed",
+            "GZ01",
+            at(1, f"1{number}:00"),
+            event_id=f"e{number % 2}",
+            site="GZ01",
+            next_site="HGZ1",
+        )
+    _, conflicts = distinct(waybill.events)
+    assert [conflict.id for conflict in conflicts] == ["e0", "e0", "e1", "e1"]
+    assert distinct(waybill.events[::-1])[1] == conflicts
+
+
 def test_identical_copies_take_the_earliest_recording() -> None:
     waybill = Waybill()
     waybill.collected("GZ01", at(1), event_id="x", recorded=at(2))

@@ -134,6 +134,28 @@ def test_every_assumed_parameter_is_shown_in_the_description() -> None:
     assert BOOKS.describe("tiantian", date(2011, 7, 31))["rules"] == {}
 
 
+@pytest.mark.parametrize(
+    ("network", "on", "book_id", "in_force_from"),
+    [
+        ("tiantian", date(2011, 7, 31), "national", "2000-01-01"),
+        ("tiantian", date(2011, 8, 1), "tiantian", "2011-08-01"),
+        ("zto", date(2015, 3, 31), "national", "2000-01-01"),
+        ("zto", date(2015, 5, 31), "zto", "2015-04-01"),
+        ("zto", date(2015, 9, 30), "zto", "2015-06-01"),
+        ("zto", date(2026, 3, 2), "zto", "2015-10-01"),
+        ("unheard-of", date(2026, 3, 2), "national", "2000-01-01"),
+    ],
+)
+def test_a_verdict_names_its_rulebook_and_since_when_it_says_so(
+    network: str, on: date, book_id: str, in_force_from: str
+) -> None:
+    ref = BOOKS.for_network(network, on)
+    assert (ref.id, ref.in_force_from) == (book_id, in_force_from)
+    others = {BOOKS.for_network(other, on).digest for other in ("yunda", "freight")}
+    assert ref.digest.startswith("sha256:")
+    assert ref.digest not in others
+
+
 def test_ids_are_registered_once() -> None:
     ids = [definition.id for registered in REGISTERS.values() for definition in registered.rules]
     assert len(ids) == len(set(ids))
