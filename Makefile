@@ -8,7 +8,7 @@ STAMP := $(VENV)/.installed
 TESTS ?= tests
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format bench crash crash-selftest down reset
+.PHONY: help setup demo test check format bench mutants crash crash-selftest down reset
 
 help:  ## Say what can be made.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -44,6 +44,9 @@ format: $(STAMP)  ## Put the code into the house style.
 
 bench: $(STAMP)  ## Measure throughput and latency on this machine.
 	@$(RUN) -m tests.bench
+
+mutants: $(STAMP)  ## Try a sample of small changes of the rules: do the fast tests notice? (30 to 60 minutes)
+	@$(RUN) -m tests.mutants
 
 crash: $(STAMP)  ## The long crash test: kill everything, compare with an oracle.
 	@$(RUN) -m tests.crash
