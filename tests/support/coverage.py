@@ -98,7 +98,7 @@ def page(public_cases: Mapping[str, str]) -> str:
 
 
 def _rule(finding: Mapping[str, str]) -> str:
-    return finding.get("rule") or finding["finding_id"].partition("/")[0]
+    return finding.get("rule") or finding.get("finding_id", "any rule").partition("/")[0]
 
 
 if __name__ == "__main__":
