@@ -70,7 +70,10 @@ def _compensation(
     first = events[0]
     losses = [known.event.data.loss_fen for known in events if known.event.data.loss_fen is not None]
     amount_fen = sum(half_up(loss_fen, percent) for loss_fen in losses)
-    loss: dict[str, Any] = {"loss_fen": sum(losses)} if losses else {"amount": "pending"}
+    # The share is rounded for each loss: who redoes the sum needs them one by one.
+    loss: dict[str, Any] = (
+        {"loss_fen": sum(losses), "losses_fen": losses} if losses else {"amount": "pending"}
+    )
     return case.finding(
         rule,
         terms,
