@@ -19,6 +19,7 @@ from services.arbitration.rules.rulebook import Rule, Terms
 from shared.events.outputs import Finding
 from tests.support.cases import OWN
 from tests.unit.arbitration.build import BOOKS
+from tests.unit.arbitration.words import WORDS
 
 SCANS: Final = "scan.arrived scan.departed scan.out_for_delivery"
 VALUE: Final = "cap cap_fen proven_fen value_fen"
@@ -165,22 +166,33 @@ RECKONED: Final[dict[str, Callable[[dict[str, Any]], int]]] = {
 """Rule → its amount in fen, from the calculation alone. TT-04's cap is one for each link: it is at most what is reckoned."""
 
 
+class Stated(NamedTuple):
+    """How a rule stated a finding: its terms, the sentence, the words put into it, the parameters it rests on."""
+
+    rule: str
+    terms: Terms
+    text: str
+    words: set[tuple[str, str]]
+    uses: set[str]
+
+
 class Judged(NamedTuple):
     """What the own cases make the rules say."""
 
     findings: list[tuple[Finding, dict[tuple[str, str], str]]]
     """The findings of the verdicts as the rules state them, without ruled and frozen ones, each with its case's event types by source and id."""
-    stated: list[tuple[str, Terms, str, set[str]]]
-    """Each call by which a rule states a finding: the rule, its terms, the sentence and the parameters it names."""
+    stated: list[Stated]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def judged() -> Judged:
     found = Judged([], [])
     plain = Case.finding
 
     def noted(case: Case, rule: Rule, terms: Terms, **given: Any) -> Finding:
-        found.stated.append((rule.id, terms, given.get("text", "main"), set(given.get("uses", ()))))
+        words = {value for value in given.get("values", {}).values() if isinstance(value, tuple)}
+        text, uses = given.get("text", "main"), set(given.get("uses", ()))
+        found.stated.append(Stated(rule.id, terms, text, words, uses))
         return plain(case, rule, terms, **given)
 
     with pytest.MonkeyPatch.context() as patch:
@@ -207,26 +219,22 @@ def _lost(
     return {rule: names for rule, names in left.items() if names}
 
 
-def test_the_evidence_is_what_the_rule_looks_at(judged: Judged) -> None:
+def test_nothing_that_was_shown_is_lost(judged: Judged) -> None:
     types = {id(finding): types for finding, types in judged.findings}
     assert not _lost(judged, EVIDENCE, lambda f: (types[id(f)][one.source, one.id] for one in f.evidence))
-
-
-def test_calculations_have_the_names_that_others_know(judged: Judged) -> None:
     assert not _lost(judged, CALCULATION, lambda finding: finding.calculation)
-
-
-def test_what_is_assumed_is_shown(judged: Judged) -> None:
     assert not _lost(judged, ASSUMED, lambda finding: finding.assumed)
-    for rule, terms, _, uses in judged.stated:
-        assert uses <= set(terms.values), f"{rule} rests on a parameter that it does not have"
 
 
-def test_every_sentence_is_said(judged: Judged) -> None:
-    said: dict[str, set[str]] = defaultdict(set)
-    for rule, _, text, _ in judged.stated:
-        said[rule].add(text)
-    assert said == {rule: set(terms.texts) for rule, terms, _, _ in judged.stated}
+def test_every_sentence_and_every_word_is_said(judged: Judged) -> None:
+    sentences: dict[str, set[str]] = defaultdict(set)
+    words: dict[str, set[tuple[str, str]]] = defaultdict(set)
+    for said in judged.stated:
+        sentences[said.rule].add(said.text)
+        words[said.rule] |= said.words
+        assert said.uses <= set(said.terms.values), f"{said.rule} rests on a parameter that it does not have"
+    assert sentences == {said.rule: set(said.terms.texts) for said in judged.stated}
+    assert {rule: lost for rule, given in WORDS.items() if (lost := given - words[rule])} == {}
 
 
 def test_the_amount_can_be_redone_from_the_calculation(judged: Judged) -> None:

@@ -68,3 +68,12 @@ def test_a_site_has_the_region_of_its_parent_where_it_names_none(
     on = day_number(date(2026, 3, 5))
     assert {site["site"] for site in SITES if list(exempt.on(on, site["site"]))} == covered
     assert not any(list(exempt.on(other, "TJ03")) for other in (on - 1, on + 1))
+
+
+def test_outlets_above_each_other_end_somewhere() -> None:
+    sites = [{"kind": "outlet", **site} for site in SITES]
+    facts = facts_from_members(
+        {"sites": [*sites, {"site": "H1", "kind": "hub"}, {"site": "B1", "parent": "H1"}]}
+    )
+    tops = {site: facts.first_level_outlet(site) for site in ("BJ02", "TJ03", "A1", "B1", "XX09")}
+    assert tops == {"BJ02": "BJ00", "TJ03": "BJ00", "A1": "A2", "B1": "B1", "XX09": "XX09"}

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from services.arbitration.domain import RulebookError, load_rulebooks
+from services.arbitration.domain import Facts, RulebookError, decide, distinct, load_rulebooks
 from services.arbitration.rules.localtime import day_number
 from services.arbitration.rules.register import REGISTERS
 from services.arbitration.rules.rulebook import placeholders
@@ -118,6 +118,11 @@ def test_overrides_judge_under_other_terms_and_leave_the_books_alone() -> None:
     waybill = Waybill().way(until="departed")
     waybill.departed("HGZ1", "HBJ1", at(1, "23:30"))
     assert waybill.findings(at(2))["TT-01/HGZ1"].amount_fen == 1000
+    known, _ = distinct(waybill.events)
+    for amount_fen in (2_000, 0):
+        books = BOOKS.overridden({"TT-01": {"fine_fen": amount_fen}})
+        (found,) = decide(known, Facts(), books, at(2), "tiantian").findings
+        assert (found.finding_id, found.amount_fen) == ("TT-01/HGZ1", amount_fen)
     wrongs: tuple[dict[str, dict[str, int]], ...] = (
         {"TT-99": {}},
         {"TT-01": {"fine": 1}},
@@ -132,6 +137,12 @@ def test_every_assumed_parameter_is_shown_in_the_description() -> None:
     described = BOOKS.describe("tiantian", date(2026, 3, 2))
     assert "hub_departure_days" in described["rules"]["TT-04"]["assumed"]
     assert BOOKS.describe("tiantian", date(2011, 7, 31))["rules"] == {}
+    assert described.keys() == {"id", "title", "networks", "on", "rules"}
+    assert (described["id"], described["networks"], described["on"]) == (
+        "tiantian",
+        ["tiantian"],
+        date(2026, 3, 2),
+    )
 
 
 @pytest.mark.parametrize(

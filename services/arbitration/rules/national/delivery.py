@@ -177,11 +177,7 @@ def gb_07(case: Case, rule: Rule) -> Iterable[Finding]:
 def _redirect_fault(
     case: Case, redirect: Known[RedirectRequested], delivered: int | None
 ) -> tuple[str, str] | None:
-    data = redirect.event.data
-    if data.by == "recipient":
-        return "改寄须由寄件人提出", "a redirect is asked for by the sender"
-    if data.new_recipient is not None:
-        return "改寄不可更改收件人", "a redirect may not change the recipient"
+    """What is wrong with a redirect. Who asks and for whom the event itself shows: such a one is refused as an event."""
     if case.parcel is not None and case.parcel.scope == "international":
         return "国际快件不可改寄", "an international parcel cannot be redirected"
     if delivered is not None and delivered <= redirect.at:
