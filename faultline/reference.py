@@ -125,9 +125,7 @@ def _reporting_page() -> str:
     for view, columns in re.findall(r"CREATE VIEW reporting\.(\w+) \((.*?)\) AS", sql, re.DOTALL):
         names = columns.replace(",", " ").split()
         rows = ((f"`{name}`", comments.get(f"{view}.{name}", "")) for name in names)
-        sections.append(
-            f"## `reporting.{view}`\n\n{comments[view]}.\n\n{table(('column', 'meaning'), rows)}"
-        )
+        sections.append(f"## `reporting.{view}`\n\n{comments[view]}.\n\n{table(('column', 'meaning'), rows)}")
     return _GENERATED + "\n".join(sections)
 
 
