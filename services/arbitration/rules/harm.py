@@ -93,6 +93,18 @@ def chain_of_loss(case: Case, claim: Known[Any]) -> Custody:
     return case.custody_until(claim.at) if case.of(CompensationSettledPrivately) else case.custody
 
 
+def why_liable(blame: Blame, *, lost: bool) -> tuple[str, str]:
+    """How the liability for loss or damage came to the link, in words."""
+    if blame.excused:
+        sites = ", ".join(excuse.link.site for excuse in blame.excused)
+        return f"{sites} 已按时公告免责，责任上移", f"{sites} reported in time, so liability moves upstream"
+    if blame.link.role == "origin":
+        return "该件最后由它揽收持有，谁揽收谁负责", "it held the parcel last, and who collects answers"
+    if lost and blame.link.out and not blame.link.signatures:
+        return "它已派件，此后无人签收", "it took the parcel out and nobody signed for it"
+    return "它最后持有该件且未在规定时间内公告", "it held the parcel last and did not report in time"
+
+
 def _damage_noted(custody: Custody) -> Known[SignatureRecorded] | None:
     signatures = custody.delivery.signatures if custody.delivery is not None else ()
     return next((known for known in signatures if known.event.data.outer_damage_noted), None)

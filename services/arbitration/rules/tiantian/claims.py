@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
 from services.arbitration.rules.case import ROLE_NAMES, Case, Value, yuan
-from services.arbitration.rules.harm import chain_of_loss, normal_signature
+from services.arbitration.rules.harm import chain_of_loss, normal_signature, why_liable
 from services.arbitration.rules.liability import Blame, damage, loss
 from services.arbitration.rules.localtime import say_day, say_moment
 from services.arbitration.rules.rulebook import Rule
@@ -108,7 +108,7 @@ def _compensation(case: Case, rule: Rule, claim: Claim, *, struck_out: bool) -> 
             "kind": _KINDS[first.kind],
             "reporter": first.site,
             "reported": say_moment(first.filed.at),
-            "why": _why(claim.blame),
+            "why": why_liable(claim.blame, lost=first.kind == "loss"),
             "amount": yuan(amount_fen),
         },
         assumed=goods.assumed,
@@ -128,18 +128,6 @@ def _amount(case: Case, goods: Worth, report: Report, struck_out: bool) -> tuple
         return goods.amount_fen, {}
     percent = terms["struck_out_percent"]
     return -(-goods.amount_fen * percent // 100), {"struck_out_percent": percent}
-
-
-def _why(blame: Blame) -> Value:
-    """How the liability came to this link."""
-    if not blame.excused:
-        if blame.link.role == "origin":
-            return "该件最后由它揽收持有，谁揽收谁负责", "it held the parcel last, and who collects answers"
-        if blame.link.out and not blame.link.signatures:
-            return "它已派件，此后无人签收", "it took the parcel out and nobody signed for it"
-        return "它最后持有该件且未在规定时间内公告", "it held the parcel last and did not report in time"
-    sites = ", ".join(excuse.link.site for excuse in blame.excused)
-    return f"{sites} 已按时公告免责，责任上移", f"{sites} reported in time, so liability moves upstream"
 
 
 def rejections(

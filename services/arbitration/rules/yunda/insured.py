@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any, Final, NamedTuple
 
 from services.arbitration.rules.case import ROLE_NAMES, Case, yuan
-from services.arbitration.rules.harm import chain_of_loss, normal_signature, reappeared
+from services.arbitration.rules.harm import chain_of_loss, normal_signature, reappeared, why_liable
 from services.arbitration.rules.liability import Blame, damage, loss
 from services.arbitration.rules.localtime import say_moment
 from services.arbitration.rules.rulebook import Rule
@@ -59,7 +59,7 @@ def yd_05(case: Case, rule: Rule) -> Iterable[Finding]:
                 "matter": _MATTERS[first.matter],
                 "how": how,
                 "at": say_moment(first.known.at),
-                "why": _why(first.blame),
+                "why": why_liable(first.blame, lost=first.matter == "loss"),
             },
             calculation={
                 "track": "insurer",
@@ -130,13 +130,3 @@ def _lost(case: Case, claim: Known[Any]) -> Blame | None:
     if normal_signature(case.custody, claim.at) is not None or reappeared(case, claim):
         return None
     return loss(case, chain_of_loss(case, claim))
-
-
-def _why(blame: Blame) -> tuple[str, str]:
-    if not blame.excused:
-        return "它最后持有该件且未按时公告", "it held the parcel last and posted no notice in time"
-    sites = ", ".join(excuse.link.site for excuse in blame.excused)
-    return (
-        f"{sites} 已按时公告免责，责任上移",
-        f"{sites} posted a notice in time, so liability moves upstream",
-    )
