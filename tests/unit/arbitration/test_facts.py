@@ -10,6 +10,7 @@ import pytest
 from services.arbitration.domain import facts_from_members
 from services.arbitration.rules.facts import Exempt
 from services.arbitration.rules.localtime import day_number
+from tests.unit.arbitration.build import at
 
 GROUND = {"ground": "force_majeure", "reason": "flood", "officer": "Hu"}
 
@@ -37,6 +38,11 @@ def test_exemptions_without_an_id_are_numbered_and_moments_are_local_days() -> N
     )
     assert [one.exemption_id for one in facts.exemptions] == ["exemption-1", "exemption-2", "own"]
     assert {(one.from_, one.to) for one in facts.exemptions[:2]} == {(date(2026, 3, 5), date(2026, 3, 6))}
+
+
+def test_a_dry_run_may_say_when_a_finding_was_first_issued() -> None:
+    facts = facts_from_members({"first_issued": {"TT-04/BJ02": "2026-03-08T12:00:00+08:00"}})
+    assert facts.first_issued == {"TT-04/BJ02": at(7)}
 
 
 SITES: list[dict[str, Any]] = [
