@@ -103,3 +103,10 @@ def test_status() -> None:
     assert waybill.decide(at(6)).status == "open"
     waybill.add("complaint.closed", "/desks/cs", at(6), complaint_id="C1", satisfied=True)
     assert waybill.decide(at(7)).status == "closed"
+
+
+def test_findings_stand_in_the_registers_order_whoever_found_them() -> None:
+    waybill = Waybill("yunda").way(until="hubs")
+    waybill.reported("HGZ1", "mark_miswritten", at(1, "22:00"), against_site="BJ02")
+    waybill.ruled("add", at(5), rule="AA-01", site="HGZ1", amount_fen=1)
+    assert list(waybill.findings(at(20))) == ["YD-01/GZ01/R1", "YD-03/HGZ1/R1", "GB-01/GZ01", "AA-01/HGZ1"]
