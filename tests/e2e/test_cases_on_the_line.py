@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -14,12 +15,15 @@ from tests.support.line import Line, wait
 from tests.support.stack import Stack
 
 
-def _cases() -> dict[str, dict[str, Any]]:
-    """Cases that need no facts or rulebook of their own, by name; a name's later bearer has its folder before it."""
+def _cases(now: datetime) -> dict[str, dict[str, Any]]:
+    """Cases that need no facts or rulebook of their own, by name; a name's later bearer has its folder before it.
+
+    Nobody can publish what has not happened by `now`.
+    """
     found: dict[str, dict[str, Any]] = {}
     for path in case_files():
         case = json.loads(path.read_text(encoding="utf-8"))
-        if "facts" not in case and "rulebook" not in case:
+        if "facts" not in case and "rulebook" not in case and datetime.fromisoformat(case["now"]) <= now:
             found[path.stem if path.stem not in found else f"{path.parent.name}/{path.stem}"] = case
     return found
 
@@ -40,7 +44,7 @@ def _published(case: dict[str, Any], number: int) -> tuple[str, list[dict[str, A
 def test_worked_cases_as_of_their_moment(stack: Stack) -> None:
     """All cases are published at once; each is then read as of its moment of judgement."""
     line = Line(stack)
-    cases = _cases()
+    cases = _cases(stack.now())
     subjects = {}
     batch: list[dict[str, Any]] = []
     for number, (name, case) in enumerate(cases.items()):
