@@ -56,11 +56,26 @@ class AccountSideBody(BaseModel):
     site: str | None = None
 
 
+class ClauseBody(BaseModel):
+    """A clause of the source documents, as the verdict gave it."""
+
+    source: str
+    text: str
+
+
+class ChainLinkBody(BaseModel):
+    """An entry's place in the chain of its network and partition, from 1, and the hash over everything up to it."""
+
+    partition: int
+    position: int
+    hash: str
+
+
 class EntryBody(BaseModel):
     """A ledger entry, never changed once booked. Members that do not apply are absent."""
 
     entry_id: UUID
-    kind: Literal["fine", "compensation", "freeze", "release", "reversal"]
+    kind: Literal["fine", "compensation", "freeze", "release", "settlement", "reversal"]
     posted_at: datetime = Field(description="when the verdict was decided")
     period: str
     network: str
@@ -75,6 +90,9 @@ class EntryBody(BaseModel):
     belongs_to: str | None = Field(
         None, description="month of `posted_at`, where that period was closed already"
     )
+    clause: ClauseBody | None = Field(None, description="by which the money moved")
+    note: str | None = Field(None, description="why a person booked it; absent where a verdict did")
+    chain: ChainLinkBody
 
 
 class AccountBody(BaseModel):

@@ -11,13 +11,13 @@ waybill are the amounts of its findings there less the awards to it (contract.md
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, NamedTuple
 from zoneinfo import ZoneInfo
 
-from shared.events.outputs import HEADQUARTERS, Account, Award, Entry, Finding, VerdictData
+from shared.events.outputs import HEADQUARTERS, Account, Award, Clause, Entry, Finding, VerdictData
 
 MONEY_KINDS = frozenset({"fine", "compensation"})
 """Finding kinds that move money; the others have amount 0 or only entitle, reject or warn."""
@@ -27,14 +27,15 @@ LARGEST_AMOUNT_FEN = 2**53 - 1
 ZONE = ZoneInfo("Asia/Shanghai")
 """The networks' zone (rules.md, reading guide): months of the ledger are months there."""
 
-RECEIVABLE, PAYABLE, FROZEN = "receivable", "payable", "frozen"
+RECEIVABLE, PAYABLE, FROZEN, SETTLED = "receivable", "payable", "frozen", "settled"
 HEADQUARTERS_OPEN, HEADQUARTERS_FROZEN = "headquarters", "headquarters_frozen"
 COMPENSATION_HELD, COMPENSATION_FROZEN = "compensation_held", "compensation_frozen"
+COMPENSATION_PAID = "compensation_paid"
 FROZEN_ACCOUNTS = frozenset({FROZEN, HEADQUARTERS_FROZEN}) | {
     f"{COMPENSATION_FROZEN}.{who}" for who in CUSTOMERS
 }
 
-EntryKind = Literal["fine", "compensation", "freeze", "release", "reversal"]
+EntryKind = Literal["fine", "compensation", "freeze", "release", "settlement", "reversal"]
 
 _NETWORK = re.compile(r"[a-z][a-z0-9-]{1,31}")
 _WAYBILL = re.compile(r"[A-Z0-9-]{6,32}")
@@ -60,6 +61,11 @@ class Leg(NamedTuple):
         """Whether the money stands on frozen accounts: owed, but not settled while an appeal runs."""
         return FROZEN_ACCOUNTS.issuperset((self.debit.account, self.credit.account))
 
+    @property
+    def settled(self) -> bool:
+        """Whether the site paid this money to the customer itself: it was owed, and is no longer."""
+        return SETTLED in (self.debit.account, self.credit.account)
+
 
 @dataclass(slots=True)
 class Target:
@@ -67,7 +73,14 @@ class Target:
 
     rule: str
     kind: EntryKind
+    clause: Clause
+    settled_privately: bool = False
     legs: dict[Leg, int] = field(default_factory=dict)
+
+    def ask(self, leg: Leg, amount_fen: int) -> None:
+        """Ask for `amount_fen` more on `leg`; what would go from an account to itself moves nothing."""
+        if amount_fen > 0 and leg.debit != leg.credit:
+            self.legs[leg] = self.legs.get(leg, 0) + amount_fen
 
 
 class Movement(NamedTuple):
@@ -78,6 +91,7 @@ class Movement(NamedTuple):
     rule: str
     leg: Leg
     amount_fen: int
+    clause: Clause | None
     reverses: str | None = None
 
 
@@ -98,14 +112,25 @@ def target(findings: Iterable[Finding]) -> dict[str, Target]:
         if finding.kind not in MONEY_KINDS or finding.state == "revoked" or finding.site is None:
             continue
         kind: EntryKind = "compensation" if finding.kind == "compensation" else "fine"
-        legs = targets.setdefault(finding.finding_id, Target(finding.rule, kind)).legs
+        privately = finding.calculation.get("settled_privately") is True
+        wanted = targets[finding.finding_id] = Target(finding.rule, kind, finding.clause, privately)
         frozen = finding.state == "frozen"
         debit = Account(FROZEN if frozen else RECEIVABLE, finding.site)
+        paid_fen = 0 if frozen else paid_fen_of(finding)
         for award in finding.awards:
-            leg = Leg(debit, recipient_account(award.to, frozen=frozen))
-            if award.amount_fen > 0 and leg.debit != leg.credit:
-                legs[leg] = legs.get(leg, 0) + award.amount_fen
+            met_fen = min(paid_fen, award.amount_fen) if award.to in CUSTOMERS else 0
+            paid_fen -= met_fen
+            met = Leg(Account(SETTLED, finding.site), Account(f"{COMPENSATION_PAID}.{award.to}"))
+            wanted.ask(met, met_fen)
+            owed = Leg(debit, recipient_account(award.to, frozen=frozen))
+            wanted.ask(owed, award.amount_fen - met_fen)
     return targets
+
+
+def paid_fen_of(finding: Finding) -> int:
+    """What the liable site has paid of a compensation to the customer itself, in fen; 0 for what is not such a number."""
+    paid_fen = finding.calculation.get("paid_fen", 0)
+    return paid_fen if type(paid_fen) is int and paid_fen > 0 and finding.kind == "compensation" else 0
 
 
 def recipient_account(to: str, *, frozen: bool) -> Account:
@@ -153,7 +178,7 @@ def _of_finding(finding_id: str, wanted: Target | None, stands: Sequence[Standin
     kept_fen: dict[Leg, int] = {}
     for stand in stands:
         kept_fen[leg_of(stand.entry)] = kept_fen.get(leg_of(stand.entry), 0) + stand.left_fen
-    shift = _shift(legs, kept_fen)
+    shift = _shift(wanted, kept_fen)
 
     movements = []
     surplus_fen = {leg: kept - legs.get(leg, 0) for leg, kept in kept_fen.items()}
@@ -163,24 +188,36 @@ def _of_finding(finding_id: str, wanted: Target | None, stands: Sequence[Standin
         if amount_fen > 0:
             surplus_fen[leg] -= amount_fen
             kind = shift or "reversal"
-            movements.append(Movement(kind, finding_id, entry.rule, leg.turned(), amount_fen, entry.entry_id))
+            clause = wanted.clause if wanted else entry.clause
+            movements.append(
+                Movement(kind, finding_id, entry.rule, leg.turned(), amount_fen, clause, entry.entry_id)
+            )
     if wanted is not None:
         for leg, wanted_fen in legs.items():
             missing_fen = wanted_fen - kept_fen.get(leg, 0)
             if missing_fen > 0:
                 kind = "freeze" if leg.frozen else shift or wanted.kind
-                movements.append(Movement(kind, finding_id, wanted.rule, leg, missing_fen))
+                movements.append(Movement(kind, finding_id, wanted.rule, leg, missing_fen, wanted.clause))
     return movements
 
 
-def _shift(legs: Iterable[Leg], kept: Iterable[Leg]) -> EntryKind | None:
-    """`freeze` where a finding's money goes to the frozen accounts, `release` where it comes back, else None."""
-    frozen, was_frozen = {leg.frozen for leg in legs}, any(leg.frozen for leg in kept)
+def _shift(wanted: Target | None, kept_fen: Mapping[Leg, int]) -> EntryKind | None:
+    """What a finding's booked money undergoes as a whole, None where it only becomes more or less.
+
+    `freeze` where it goes to the frozen accounts, `release` where it comes back, `settlement` where the site has paid the
+    customer, or the sites have settled between themselves.
+    """
+    if wanted is None or not kept_fen:
+        return None
+    frozen, was_frozen = {leg.frozen for leg in wanted.legs}, any(leg.frozen for leg in kept_fen)
     if True in frozen and not was_frozen:
         return "freeze"
     if frozen == {False} and was_frozen:
         return "release"
-    return None
+    settled_fen = sum(fen for leg, fen in wanted.legs.items() if leg.settled)
+    if settled_fen > sum(fen for leg, fen in kept_fen.items() if leg.settled):
+        return "settlement"
+    return "settlement" if wanted.settled_privately and not wanted.legs else None
 
 
 def leg_of(entry: Entry) -> Leg:
@@ -205,10 +242,12 @@ def is_period(text: str) -> bool:
 
 
 def open_period(month: str, closed: Collection[str]) -> str:
-    """The period in which what belongs to `month` is booked: `month`, or the first one after it not in `closed`."""
-    while month in closed:
-        month = month_after(month)
-    return month
+    """The period in which what belongs to `month` is booked: `month`, or the one after the last of `closed`.
+
+    Closing a month closes those before it too: what was still booked there would change the closed month's opening balance.
+    """
+    last = max(closed, default="")
+    return month if month > last else month_after(last)
 
 
 def faults(verdict: VerdictData) -> list[tuple[str, str]]:

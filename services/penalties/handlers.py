@@ -15,6 +15,7 @@ import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.penalties import store
+from services.penalties.chain import Chains
 from services.penalties.domain import difference, faults, month_of, open_period
 from services.penalties.store import Book, Booking, Close, Key
 from shared import log, metrics
@@ -87,12 +88,16 @@ class VerdictHandler:
         newest: dict[Key, int] = {}
         for one in taken:
             newest[one.key] = max(one.verdict.version, newest.get(one.key, 0))
-        batch = Batch(await store.load(connection, newest), await store.closes(connection))
+        closes = await store.closes(connection)
+        heads = await store.heads(
+            connection, {network for network, _ in newest}, {record.partition for record in records}
+        )
+        batch = Batch(await store.load(connection, newest), closes, Chains(heads))
         for number, one in enumerate(taken, 1):
             if batch.work(one) == "conflict":
                 letters.append(_conflict(one, batch.books[one.key]))
             await _breathe(number)
-        await store.save(connection, batch.changed, batch.bookings)
+        await store.save(connection, batch.changed, batch.bookings, batch.chains.changed)
         await _queue(connection, batch.bookings)
         await record_dead_letters(connection, letters, self._clock.now())
         batch.count()
@@ -130,8 +135,11 @@ class VerdictHandler:
 class Batch:
     """Verdicts being worked through: the books as they become, and what is to be stored of them."""
 
-    def __init__(self, books: dict[Key, Book], closes: dict[str, list[Close]]) -> None:
+    def __init__(
+        self, books: dict[Key, Book], closes: dict[str, list[Close]], chains: Chains | None = None
+    ) -> None:
         self.books = books
+        self.chains = chains or Chains()
         self.changed: dict[Key, Book] = {}
         self.bookings: list[Booking] = []
         self._closes = closes
@@ -164,9 +172,10 @@ class Batch:
         }
         fresh = entries_of(verdict, book.entries, closed)
         for entry in fresh:
-            self.bookings.append(Booking(entry, book.count, record.partition, record.offset))
+            sealed = self.chains.sealed(entry, record.partition, book.count, record.offset)
+            self.bookings.append(Booking(sealed, book.count, record.partition, record.offset))
+            book.entries.append(sealed)
             book.count += 1
-        book.entries += fresh
         book.version, book.digest = verdict.version, verdict.digest
         self.changed[one.key] = book
         return "booked" if fresh else "unchanged"
@@ -227,6 +236,7 @@ def entries_of(verdict: VerdictData, booked: Sequence[Entry], closed: Collection
                 credit=credit,
                 amount_fen=movement.amount_fen,
                 reverses=movement.reverses,
+                clause=movement.clause,
                 belongs_to=month if month != period else None,
             )
         )

@@ -11,14 +11,17 @@ from sqlalchemy import ColumnElement, Row, Select, and_, func, literal, or_, sel
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.penalties.domain import FROZEN_ACCOUNTS
+from services.penalties.domain import FROZEN_ACCOUNTS, SETTLED
 from services.penalties.store import CLOSING_LOCK, balances, entries, entry_of, period_closes
 from shared.bus.tables import partition_positions
 from shared.events.outputs import Entry
 
 
 class Balance(NamedTuple):
-    """What a site owes, in fen: on its open accounts and, while appeals run, on its frozen one. Negative: it is owed."""
+    """What a site owes, in fen: on its open accounts and, while appeals run, on its frozen one. Negative: it is owed.
+
+    What it has paid to customers itself (`settled`) it no longer owes.
+    """
 
     open_fen: int
     frozen_fen: int
@@ -79,7 +82,7 @@ async def balance(
     for account, fen in await connection.execute(query):
         if account in FROZEN_ACCOUNTS:
             frozen_fen += int(fen)
-        else:
+        elif account != SETTLED:
             open_fen += int(fen)
     return Balance(open_fen, frozen_fen)
 

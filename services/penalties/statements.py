@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from services.penalties.domain import FROZEN_ACCOUNTS, ZONE
+from services.penalties.domain import FROZEN_ACCOUNTS, SETTLED, ZONE
 from services.penalties.queries import Balance
 from shared.events.outputs import Entry
 
@@ -81,7 +81,7 @@ def change_of(entry: Entry, site: str) -> tuple[int, int]:
             continue
         if side.account in FROZEN_ACCOUNTS:
             frozen_fen += sign * entry.amount_fen
-        else:
+        elif side.account != SETTLED:
             open_fen += sign * entry.amount_fen
     return open_fen, frozen_fen
 

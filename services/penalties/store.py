@@ -5,7 +5,7 @@ Reads for the HTTP routes stand in `queries.py`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -18,6 +18,7 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     Numeric,
     Select,
@@ -37,7 +38,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.selectable import TableValuedAlias
 from sqlalchemy.types import TypeEngine
 
-from shared.events.outputs import Account, Entry
+from services.penalties.chain import ChainKey, Link, shown
+from shared.events.outputs import Account, Clause, Entry
 
 metadata = MetaData()
 
@@ -74,10 +76,24 @@ entries = Table(
     Column("reverses", Uuid(as_uuid=False), ForeignKey("entries.entry_id")),
     Column("partition", SmallInteger, nullable=False, comment="of the verdict's record"),
     Column("record_offset", BigInteger, nullable=False, comment="of the verdict's record"),
+    Column("clause_source", Text, comment="source document of the clause by which the money moved"),
+    Column("clause_text", Text, comment="its words"),
+    Column("note", Text, comment="why a person booked it; none where a verdict did"),
+    Column("position", BigInteger, nullable=False, comment="place in the chain, from 1"),
+    Column("hash", LargeBinary, nullable=False, comment="over the entry, its place and the hash before it"),
     CheckConstraint("amount_fen > 0", name="entries_amount_fen"),
     Index("entries_waybill", "network", "waybill", "ordinal", unique=True),
     Index("entries_debit_site", "network", "debit_site", "period", "posted_at", "waybill", "ordinal"),
     Index("entries_credit_site", "network", "credit_site", "period", "posted_at", "waybill", "ordinal"),
+    Index("entries_chain", "network", "partition", "position", unique=True),
+    Index("entries_moment", "network", "posted_at"),
+    Index("entries_late", "network", "period", postgresql_where=text("belongs_to IS NOT NULL")),
+    Index(
+        "entries_frozen",
+        "network",
+        "waybill",
+        postgresql_where=text("debit_account = 'frozen' OR credit_account = 'frozen'"),
+    ),
     comment="the ledger: immutable, each row a balanced entry",
 )
 
@@ -94,6 +110,16 @@ balances = Table(
     Column("debits_fen", Numeric(38, 0), nullable=False),
     Column("credits_fen", Numeric(38, 0), nullable=False),
     comment="turnover of each account in each period, kept with the entries; summed over partitions when read",
+)
+
+chains = Table(
+    "chains",
+    metadata,
+    Column("network", Text, primary_key=True),
+    Column("partition", SmallInteger, primary_key=True),
+    Column("position", BigInteger, nullable=False),
+    Column("hash", LargeBinary, nullable=False),
+    comment="the newest link of each chain of entries",
 )
 
 period_closes = Table(
@@ -127,7 +153,7 @@ class Book:
 
 
 class Booking(NamedTuple):
-    """An entry to be stored, its place among the waybill's entries and the record that caused it."""
+    """A chained entry to be stored, its place among the waybill's entries and the record that caused it."""
 
     entry: Entry
     ordinal: int
@@ -171,6 +197,9 @@ def entry_of(row: Any) -> Entry:
         amount_fen=row.amount_fen,
         reverses=row.reverses,
         belongs_to=row.belongs_to,
+        clause=None if row.clause_source is None else Clause(row.clause_source, row.clause_text),
+        note=row.note,
+        chain=None if row.position is None else shown(Link(row.position, row.hash), row.partition),
     )
 
 
@@ -201,8 +230,23 @@ async def closes(connection: AsyncConnection) -> dict[str, list[Close]]:
     return by_network
 
 
-async def save(connection: AsyncConnection, books: Mapping[Key, Book], bookings: Sequence[Booking]) -> None:
-    """Store the newest versions of `books` and the new entries, and add the entries to the balances."""
+async def heads(
+    connection: AsyncConnection, networks: Collection[str], partitions: Collection[int]
+) -> dict[ChainKey, Link]:
+    """The newest links of the chains of these networks and partitions; none where nothing is booked."""
+    found = await connection.execute(
+        select(chains).where(chains.c.network.in_(networks), chains.c.partition.in_(partitions))
+    )
+    return {(network, partition): Link(position, digest) for network, partition, position, digest in found}
+
+
+async def save(
+    connection: AsyncConnection,
+    books: Mapping[Key, Book],
+    bookings: Sequence[Booking],
+    links: Mapping[ChainKey, Link],
+) -> None:
+    """Store the newest versions of `books`, the new entries and their chains, and add the entries to the balances."""
     if books:
         await connection.execute(
             _SAVE_VERDICTS,
@@ -216,6 +260,7 @@ async def save(connection: AsyncConnection, books: Mapping[Key, Book], bookings:
     if bookings:
         await connection.execute(_SAVE_ENTRIES, _entry_arrays(bookings))
         await connection.execute(_SAVE_BALANCES, _turnover_arrays(bookings))
+        await connection.execute(_SAVE_CHAINS, _link_arrays(links))
 
 
 def _key_arrays(keys: Iterable[Key]) -> dict[str, list[str]]:
@@ -238,6 +283,21 @@ def _entry_arrays(bookings: Sequence[Booking]) -> dict[str, list[Any]]:
         "credit_site": [entry.credit.site for entry in booked],
         "partition": [booking.partition for booking in bookings],
         "record_offset": [booking.record_offset for booking in bookings],
+        "clause_source": [entry.clause and entry.clause.source for entry in booked],
+        "clause_text": [entry.clause and entry.clause.text for entry in booked],
+        "note": [entry.note for entry in booked],
+        "position": [entry.chain.position for entry in booked if entry.chain],
+        "hash": [bytes.fromhex(entry.chain.hash.removeprefix("sha256:")) for entry in booked if entry.chain],
+    }
+
+
+def _link_arrays(links: Mapping[ChainKey, Link]) -> dict[str, list[Any]]:
+    ordered = sorted(links)
+    return {
+        "network": [network for network, _ in ordered],
+        "partition": [partition for _, partition in ordered],
+        "position": [links[key].position for key in ordered],
+        "hash": [links[key].digest for key in ordered],
     }
 
 
@@ -282,4 +342,10 @@ _turnover = insert(balances).from_select(list(balances.c.keys()), select(*_balan
 _SAVE_BALANCES = _turnover.on_conflict_do_update(
     index_elements=list(balances.primary_key),
     set_={name: balances.c[name] + _turnover.excluded[name] for name in ("debits_fen", "credits_fen")},
+)
+_chain_rows = unnested("fresh", **_types(chains))
+_new_links = insert(chains).from_select(list(chains.c.keys()), select(*_chain_rows.c))
+_SAVE_CHAINS = _new_links.on_conflict_do_update(
+    index_elements=list(chains.primary_key),
+    set_={name: _new_links.excluded[name] for name in ("position", "hash")},
 )

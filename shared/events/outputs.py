@@ -101,6 +101,14 @@ class Account(msgspec.Struct, frozen=True, omit_defaults=True):
     site: str | None = None
 
 
+class ChainLink(msgspec.Struct, frozen=True):
+    """An entry's place in the chain of its network and partition, from 1, and the hash over everything up to it."""
+
+    partition: int
+    position: int
+    hash: str
+
+
 class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One balanced ledger entry (contract.md §4, penalties). `amount_fen` > 0."""
 
@@ -119,6 +127,11 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     reverses: str | None = None
     belongs_to: str | None = None
     """The month of `posted_at`, where that period was closed and the entry stands in a later one."""
+    clause: Clause | None = None
+    """The clause by which the money moved, as the verdict gave it."""
+    note: str | None = None
+    """Why a person booked it; none where a verdict did."""
+    chain: ChainLink | None = None
 
 
 class NoticeData(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -9,6 +9,7 @@ from typing import Any, Literal
 import msgspec
 
 from services.arbitration.domain.afterwards import Standing, after_rules
+from services.arbitration.domain.payments import with_payments
 from services.arbitration.rules.case import Case
 from services.arbitration.rules.custody import Custody, chain_document
 from services.arbitration.rules.facts import Facts
@@ -86,7 +87,7 @@ def decide(
     added = [finding for finisher in rules.finishers for finding in finisher(case, standing.findings())]
     if added:
         standing = after_rules(case, [*found, *added])
-    findings = standing.findings()
+    findings = with_payments(case, standing.findings())
     return Decision(
         findings=findings,
         overturned=list(standing.overturned.values()),

@@ -6,6 +6,7 @@ from collections import Counter
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -35,6 +36,7 @@ def finding(
     state: Any = "active",
     site: str | None = "BJ02",
     amount_fen: int | None = None,
+    calculation: dict[str, Any] | None = None,
 ) -> Finding:
     given_awards = {"GZ01": 15_000} if awards is None else awards
     return Finding(
@@ -46,6 +48,7 @@ def finding(
         amount_fen=sum(given_awards.values()) if amount_fen is None else amount_fen,
         awards=[Award(to, amount) for to, amount in given_awards.items()],
         state=state,
+        calculation=calculation or {},
         reason=Text("", ""),
         clause=Clause("002", ""),
         triggered_at=DECIDED_AT,
@@ -131,6 +134,7 @@ def findings_lists(draw: st.DrawFn) -> list[Finding]:
                 kind=kind,
                 state=draw(st.sampled_from(["active", "active", "provisional", "frozen", "revoked"])),
                 site=draw(st.sampled_from(SITES)),
+                calculation={"paid_fen": draw(st.integers(0, 50_000))},
             )
         )
     return found
@@ -273,6 +277,33 @@ def test_a_pending_liability_moves_money_once_it_has_an_amount() -> None:
     assert [(e.version, e.kind, e.amount_fen) for e in booked] == [(2, "compensation", 15_000)]
 
 
+def test_what_the_site_paid_to_the_customer_is_no_longer_owed() -> None:
+    def owed(**calculation: Any) -> Finding:
+        return finding(kind="compensation", awards={"sender": 9_000, "GZ01": 1_000}, calculation=calculation)
+
+    booked = book(
+        [verdict(1, [owed()]), verdict(2, [owed(paid_fen=4_000)]), verdict(3, [owed(paid_fen=9_000)])]
+    )
+    held, paid = "compensation_held.sender", "compensation_paid.sender"
+    assert shown(booked[2:]) == [
+        ("settlement", held, None, "receivable", "BJ02", 4_000),
+        ("settlement", "settled", "BJ02", paid, None, 4_000),
+        ("settlement", held, None, "receivable", "BJ02", 5_000),
+        ("settlement", "settled", "BJ02", paid, None, 5_000),
+    ]
+    assert owed_by_ledger(booked) == {"BJ02": 10_000, "sender": -9_000, "GZ01": -1_000}
+    appealed = msgspec.structs.replace(owed(paid_fen=4_000), state="frozen")
+    frozen = book([verdict(1, [owed(paid_fen=4_000)]), verdict(2, [appealed])])
+    assert owed_by_ledger(frozen, only_frozen=True) == owed_by_ledger(frozen)
+
+
+def test_a_private_settlement_closes_the_money_side() -> None:
+    private = finding(kind="compensation", awards={}, calculation={"settled_privately": True})
+    booked = book([verdict(1, [finding(kind="compensation")]), verdict(2, [private])])
+    assert [e.kind for e in booked] == ["compensation", "settlement"]
+    assert owed_by_ledger(booked) == Counter()
+
+
 def test_a_finding_that_vanishes_is_reversed_like_a_revoked_one() -> None:
     vanished = book([verdict(1, [finding()]), verdict(2, [])])
     revoked = book([verdict(1, [finding()]), verdict(2, [finding(state="revoked")])])
@@ -296,8 +327,10 @@ def test_a_closed_period_is_booked_in_the_next_open_one_and_marked() -> None:
         "2026-03",
         DECIDED_AT + timedelta(hours=1),
     )
-    (open_entry,) = book([verdict(1, [finding()])], {"2026-02", "2026-04"})
+    (open_entry,) = book([verdict(1, [finding()])], {"2026-01", "2026-02"})
     assert (open_entry.period, open_entry.belongs_to) == ("2026-03", None)
+    (late,) = book([verdict(1, [finding()])], {"2026-04"})
+    assert (late.period, late.belongs_to) == ("2026-05", "2026-03"), "April's opening balance is final"
     assert open_period("2026-12", {"2026-12"}) == "2027-01"
 
 

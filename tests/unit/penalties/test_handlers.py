@@ -11,6 +11,7 @@ from uuid import UUID
 import msgspec
 import pytest
 
+from services.penalties.chain import Chains
 from services.penalties.handlers import Batch, Taken, Unfit, posting, read
 from services.penalties.store import Booking, Close
 from shared.events.outputs import Award, Clause, Finding, OutputEvent, RulebookRef, Text, VerdictData
@@ -125,8 +126,9 @@ def test_versions_in_one_batch_book_as_if_each_had_come_alone() -> None:
 
     books: dict[Any, Any] = {}
     alone: list[Booking] = []
+    chains = Chains()
     for one in arrivals:
-        batch = Batch(books, {})
+        batch = Batch(books, {}, chains)
         batch.work(one)
         books = batch.books
         alone += batch.bookings
@@ -184,4 +186,6 @@ def test_a_posting_is_an_event_of_its_waybill_named_by_its_entry() -> None:
         "debit": {"account": "receivable", "site": "BJ02"},
         "credit": {"account": "headquarters"},
         "amount_fen": 100,
+        "clause": {"source": "002", "text": ""},
+        "chain": {"partition": 3, "position": 1, "hash": entry.chain.hash if entry.chain else ""},
     }
