@@ -37,8 +37,8 @@ _HEADERS = (("content-type", b"application/cloudevents+json; charset=UTF-8"),)
 _logger = log.get(__name__)
 _verdicts = metrics.counter(
     "ledger_verdicts",
-    "Verdicts worked through: booked, unchanged (no money moved), clean (first version without findings), superseded "
-    "(a newer version is booked), repeated, conflict.",
+    "Verdicts worked through: booked, unchanged (no money moved), superseded (a newer version is "
+    "booked), repeated, conflict.",
     "verdicts",
     ["outcome"],
 )
@@ -155,10 +155,6 @@ class Batch:
         verdict = one.verdict
         book = self.books.get(one.key)
         if book is None:
-            if not verdict.findings and verdict.version == 1:
-                # No version is lower than the first, so there is nothing to remember it for. This is what keeps
-                # the table as small as the number of waybills with findings.
-                return "clean"
             book = self.books[one.key] = Book()
         if verdict.version < book.version:
             return "superseded"

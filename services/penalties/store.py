@@ -51,7 +51,7 @@ verdicts = Table(
     Column("version", Integer, nullable=False),
     Column("digest", Text, nullable=False),
     Column("entries", Integer, nullable=False, comment="entries booked on the waybill so far"),
-    comment="the newest version of a waybill's verdict that is booked; none for those that never found anything",
+    comment="the newest version of each waybill's verdict that was worked through",
 )
 
 entries = Table(

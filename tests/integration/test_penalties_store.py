@@ -19,7 +19,7 @@ from services.penalties.handlers import VerdictHandler
 from services.penalties.store import balances, entries, metadata, verdicts
 from shared.bus.partitioner import partition_of
 from shared.bus.producer import OutRecord
-from shared.bus.tables import outbox
+from shared.bus.tables import dead_letters, outbox
 from shared.clock import Clock
 from shared.db import create_engine, migrate
 from shared.errors import StoppedConsumer
@@ -138,14 +138,15 @@ async def test_a_batch_that_is_rolled_back_leaves_nothing_and_can_be_handled_aga
         assert len((await connection.execute(select(outbox))).all()) == 1
 
 
-async def test_the_first_version_without_findings_leaves_no_row(engine: AsyncEngine) -> None:
+async def test_a_first_version_without_findings_is_remembered(engine: AsyncEngine) -> None:
     subject = f"{new_network()}/560000000001"
-    await handle(engine, consumed([verdict(subject, 1, [])]))
-    assert not any((await stored(engine)).values())
-    await handle(engine, consumed([verdict(subject, 2, [])]))
+    await handle(engine, consumed([verdict(subject, 1, [], content="sha256:nothing")]))
     await handle(engine, consumed([verdict(subject, 1, [finding("BJ02", {"hq": 100})])]))
     after = await stored(engine)
-    assert (len(after["verdicts"]), after["entries"]) == (1, []), "a late first version is not booked"
+    assert (len(after["verdicts"]), after["entries"]) == (1, []), "the other content is not booked"
+    async with engine.connect() as connection:
+        letters = (await connection.execute(select(dead_letters.c.reason))).scalars().all()
+    assert letters == ["digest_conflict"]
 
 
 @pytest.mark.parametrize(

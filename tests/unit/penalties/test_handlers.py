@@ -139,7 +139,8 @@ def test_versions_in_one_batch_book_as_if_each_had_come_alone() -> None:
 @pytest.mark.parametrize(
     ("arrivals", "outcomes"),
     [
-        ([verdict(1)], ["clean"]),
+        ([verdict(1)], ["unchanged"]),
+        ([verdict(1), verdict(1, 100, digest="sha256:other")], ["unchanged", "conflict"]),
         ([verdict(1, 100), verdict(1, 100)], ["booked", "repeated"]),
         ([verdict(1, 100), verdict(3, 50), verdict(2, 900)], ["booked", "booked", "superseded"]),
         ([verdict(2), verdict(1, 100)], ["unchanged", "superseded"]),

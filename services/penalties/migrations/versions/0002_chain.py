@@ -58,6 +58,7 @@ _BEFORE = (
         hash bytea NOT NULL,
         PRIMARY KEY (network, partition)
     ) WITH (fillfactor = 50)""",
+    "COMMENT ON TABLE verdicts IS 'the newest version of each waybill''s verdict that was worked through'",
     "COMMENT ON TABLE chains IS 'the newest link of each chain of entries'",
 )
 _AFTER = (
