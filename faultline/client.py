@@ -21,11 +21,11 @@ from typing import Any, Final, Literal, Self
 import httpx
 import msgspec
 
-from shared.errors import FaultlineError
+from faultline.api_error import ApiError, Document, object_of, refusal, silence
 
-Document = dict[str, Any]
-"""A JSON object as the contract describes it."""
 Service = Literal["intake", "arbitration", "penalties", "notify"]
+
+__all__ = ["Addresses", "ApiError", "Client", "Document", "Taken"]
 
 PAGE_SIZE: Final = 500
 """Items asked for at once: the contract's largest page."""
@@ -60,26 +60,6 @@ class Taken:
             self.refused + other.refused,
             self.refused_omitted + other.refused_omitted,
         )
-
-
-class ApiError(FaultlineError):
-    """A service that did not answer, or answered with an error.
-
-    `status` is None where there was no answer. `problem` is the problem document (RFC 9457), empty where there was none.
-    """
-
-    def __init__(
-        self,
-        happened: str,
-        *,
-        cause: str,
-        remedy: str,
-        status: int | None = None,
-        problem: Document | None = None,
-    ) -> None:
-        super().__init__(happened, cause=cause, remedy=remedy)
-        self.status = status
-        self.problem = problem or {}
 
 
 class Client:
@@ -152,9 +132,9 @@ class Client:
             headers={"Content-Type": "application/x-ndjson", "Content-Encoding": "gzip"},
             repeatable=True,
         )
-        body = _object(answer)
+        body = object_of(answer)
         if answer.is_error and "accepted" not in body:
-            raise _refused("intake", "POST", "/v1/events", answer)
+            raise refusal("intake", "POST", "/v1/events", answer)
         refused = tuple({**item, "index": item["index"] + first} for item in body["refused"])
         return Taken(body["accepted"], body["duplicates"], refused, body.get("refused_omitted", 0))
 
@@ -295,6 +275,24 @@ class Client:
         """Debits and credits of all accounts of a network, and whether they balance."""
         return self._call("penalties", "GET", "/v1/trial-balance", network=network)
 
+    def ledger_waybills(self, network: str, waybill: str | None = None) -> Iterator[Document]:
+        """What the ledger holds of each waybill, or of one: version, digest and what its findings stand at."""
+        return self._items("penalties", "/v1/ledger/waybills", network=network, waybill=waybill)
+
+    def ledger_verification(self, network: str | None = None) -> Iterator[Document]:
+        """The lines of a proof of the ledger: `{"chain": …}` for each chain, then `{"summary": …}`. Raises ApiError."""
+        path = "/v1/ledger/verification"
+        params = {} if network is None else {"network": network}
+        try:
+            with self._http.stream("GET", self._urls["penalties"] + path, params=params) as answer:
+                if answer.is_error:
+                    answer.read()
+                    raise refusal("penalties", "GET", path, answer)
+                for line in answer.iter_lines():
+                    yield msgspec.json.decode(line, type=Document)
+        except httpx.TransportError as error:
+            raise silence("penalties", self._urls["penalties"], "GET", path, error) from error
+
     # notify
 
     def notices(
@@ -317,7 +315,7 @@ class Client:
     def readiness(self, service: Service) -> Document:
         """The service's `/readyz` document: dependencies and lag. Not being ready is no error; no answer is."""
         answer = self._send(service, "GET", "/readyz", repeatable=False)
-        return _object(answer)
+        return object_of(answer)
 
     # how
 
@@ -347,8 +345,8 @@ class Client:
             service, method, path, content=content, headers=headers, repeatable=may_repeat, query=query
         )
         if answer.is_error:
-            raise _refused(service, method, path, answer)
-        return _object(answer) if answer.content else {}
+            raise refusal(service, method, path, answer)
+        return object_of(answer) if answer.content else {}
 
     def _send(
         self,
@@ -369,7 +367,7 @@ class Client:
                 answer = self._http.request(method, url, params=params, content=content, headers=headers)
             except httpx.TransportError as error:
                 if attempt == attempts:
-                    raise _silent(service, self._urls[service], method, path, error) from error
+                    raise silence(service, self._urls[service], method, path, error) from error
                 _wait(attempt, None)
                 continue
             if answer.status_code not in _RETRIED or attempt == attempts:
@@ -386,32 +384,3 @@ def _wait(attempt: int, retry_after: str | None) -> None:
 
 def _text(moment: date | None) -> str | None:
     return None if moment is None else moment.isoformat()
-
-
-def _object(answer: httpx.Response) -> Document:
-    """The answer's JSON object; empty where it is none (an error of something in between)."""
-    try:
-        document = answer.json()
-    except ValueError:
-        return {}
-    return document if isinstance(document, dict) else {}
-
-
-def _silent(service: str, url: str, method: str, path: str, error: httpx.TransportError) -> ApiError:
-    return ApiError(
-        f"{service} did not answer {method} {path} ({type(error).__name__}).",
-        cause=f"it is not running at {url}, or is overloaded.",
-        remedy="look at `faultline status` and at the address.",
-    )
-
-
-def _refused(service: str, method: str, path: str, answer: httpx.Response) -> ApiError:
-    problem = _object(answer)
-    errors = "; ".join(f"{error['pointer']} {error['message']}" for error in problem.get("errors", ())[:5])
-    return ApiError(
-        f"{service} answered {answer.status_code} to {method} {path}: {problem.get('title', 'no problem document')}.",
-        cause=errors or str(problem.get("detail", answer.text[:200])),
-        remedy="correct the request; the service's log has it under the same request id.",
-        status=answer.status_code,
-        problem=problem,
-    )

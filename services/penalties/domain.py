@@ -35,7 +35,12 @@ FROZEN_ACCOUNTS = frozenset({FROZEN, HEADQUARTERS_FROZEN}) | {
     f"{COMPENSATION_FROZEN}.{who}" for who in CUSTOMERS
 }
 
-EntryKind = Literal["fine", "compensation", "freeze", "release", "settlement", "reversal"]
+EntryKind = Literal["fine", "compensation", "freeze", "release", "settlement", "reversal", "adjustment"]
+
+NO_WAYBILL = "-"
+"""Stands for the waybill of an entry that a person booked on none."""
+BY_HAND = -1
+"""The partition of entries that people booked: no verdict's, with a chain of its own."""
 
 _NETWORK = re.compile(r"[a-z][a-z0-9-]{1,31}")
 _WAYBILL = re.compile(r"[A-Z0-9-]{6,32}")

@@ -18,7 +18,7 @@ SERVICE = "penalties"
 
 def application(settings: PenaltiesSettings) -> FastAPI:
     """The service's application; its lifespan migrates, consumes and publishes."""
-    service = ConsumingService(SERVICE, settings, outbox_poll_ms=settings.outbox_poll_ms)
+    service = ConsumingService(SERVICE, settings, sites=True, outbox_poll_ms=settings.outbox_poll_ms)
     runner = ConsumerRunner(
         settings,
         service.engine,
@@ -30,7 +30,7 @@ def application(settings: PenaltiesSettings) -> FastAPI:
         ),
     )
     service.consume(runner)
-    return service.app([router(service.engine, service.clock, settings, SERVICE)])
+    return service.app([router(service.engine, service.clock, settings, SERVICE, service.registries.sites)])
 
 
 def main() -> None:

@@ -1,20 +1,34 @@
-"""Reading the ledger, and closing its periods: the statements behind the HTTP routes."""
+"""Reading what a site owes, and the entries of a site or a waybill."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
-from sqlalchemy import ColumnElement, Row, Select, and_, func, literal, or_, select, text, tuple_
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import (
+    ARRAY,
+    ColumnElement,
+    Select,
+    Text,
+    and_,
+    bindparam,
+    case,
+    func,
+    literal,
+    or_,
+    select,
+    tuple_,
+)
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.penalties.domain import FROZEN_ACCOUNTS, SETTLED
-from services.penalties.store import CLOSING_LOCK, balances, entries, entry_of, period_closes
-from shared.bus.tables import partition_positions
+from services.penalties.domain import FROZEN, FROZEN_ACCOUNTS, SETTLED
+from services.penalties.store import balances, entries, entry_of
 from shared.events.outputs import Entry
+
+Appeal = Literal["none", "pending", "decided"]
+"""Whether a finding was appealed against, by whether its money is, or was, frozen."""
 
 
 class Balance(NamedTuple):
@@ -45,18 +59,6 @@ class Filter:
     waybill: str | None = None
     from_: datetime | None = None
     to: datetime | None = None
-
-
-class Closing(NamedTuple):
-    """A closed period: when and by whom, its turnover in fen, and the cut by verdict offsets."""
-
-    network: str
-    period: str
-    closed_at: datetime
-    closed_by: str
-    cut: Mapping[str, int]
-    debits_fen: int
-    credits_fen: int
 
 
 async def balance(
@@ -127,56 +129,29 @@ async def entries_of_waybill(
     return [(row.ordinal, entry_of(row)) for row in await connection.execute(query)]
 
 
-async def trial_balance(
-    connection: AsyncConnection, network: str, *, period: str | None = None
-) -> tuple[int, int]:
-    """Debits and credits of all accounts of a network in fen, over all periods or in one."""
-    query = select(
-        func.coalesce(func.sum(balances.c.debits_fen), 0), func.coalesce(func.sum(balances.c.credits_fen), 0)
-    ).where(balances.c.network == network)
-    if period is not None:
-        query = query.where(balances.c.period == period)
-    debits_fen, credits_fen = (await connection.execute(query)).one()
-    return int(debits_fen), int(credits_fen)
+async def has_account(connection: AsyncConnection, network: str, site: str) -> bool:
+    """Whether anything was ever booked on a site."""
+    known = select(balances.c.site).where(balances.c.network == network, balances.c.site == site).limit(1)
+    return (await connection.execute(known)).one_or_none() is not None
 
 
-async def closing(connection: AsyncConnection, network: str, period: str) -> Closing | None:
-    """The close of a period, None where it is open."""
-    row: Row[Any] | None = (
-        await connection.execute(
-            select(period_closes).where(period_closes.c.network == network, period_closes.c.period == period)
-        )
-    ).one_or_none()
-    if row is None:
-        return None
-    debits_fen, credits_fen = await trial_balance(connection, network, period=period)
-    return Closing(network, period, row.closed_at, row.closed_by, row.cut, debits_fen, credits_fen)
-
-
-async def close(
-    connection: AsyncConnection, group: str, network: str, period: str, *, at: datetime, by: str, wait_ms: int
-) -> Closing:
-    """Close a period, once: a second close changes nothing and returns the first.
-
-    Waits up to `wait_ms` for the bookings in hand, and none begins until this transaction ends; so the positions read
-    here divide the verdicts exactly into those before and those after the close. Raises DBAPIError on a time-out.
-    """
-    await connection.execute(text("SELECT set_config('lock_timeout', :wait, true)"), {"wait": f"{wait_ms}ms"})
-    await connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": CLOSING_LOCK})
-    positions = await connection.execute(
-        select(partition_positions.c.partition, partition_positions.c.positions).where(
-            partition_positions.c.consumer_group == group
-        )
+async def appeals(
+    connection: AsyncConnection, network: str, waybills: Collection[str], period: str
+) -> dict[tuple[str, str], Appeal]:
+    """How the appealed findings on these waybills stood at the end of a period, by waybill and finding id."""
+    frozen_fen = func.sum(
+        case((entries.c.reverses.is_(None), entries.c.amount_fen), else_=-entries.c.amount_fen)
     )
-    cut = {str(partition): offsets[0] for partition, offsets in positions}
-    await connection.execute(
-        insert(period_closes)
-        .values(network=network, period=period, closed_at=at, closed_by=by, cut=cut)
-        .on_conflict_do_nothing()
+    asked = func.unnest(bindparam("waybills", type_=ARRAY(Text()))).table_valued("waybill").render_derived()
+    query = (
+        select(entries.c.waybill, entries.c.finding_id, frozen_fen)
+        .where(entries.c.network == network, entries.c.period <= period)
+        .where(or_(entries.c.debit_account == FROZEN, entries.c.credit_account == FROZEN))
+        .where(entries.c.waybill.in_(select(asked.c.waybill)))
+        .group_by(entries.c.waybill, entries.c.finding_id)
     )
-    closed = await closing(connection, network, period)
-    assert closed is not None
-    return closed
+    found = await connection.execute(query, {"waybills": list(waybills)})
+    return {(waybill, finding): "pending" if fen > 0 else "decided" for waybill, finding, fen in found}
 
 
 def _conditions(wanted: Filter, after: Place | None) -> list[ColumnElement[bool]]:

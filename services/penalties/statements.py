@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from services.penalties.domain import FROZEN_ACCOUNTS, SETTLED, ZONE
-from services.penalties.queries import Balance
+from services.penalties.queries import Appeal, Balance
 from shared.events.outputs import Entry
 
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 COLUMNS = (
     "line",
     "posted_at",
@@ -20,9 +20,11 @@ COLUMNS = (
     "belongs_to",
     "waybill",
     "rule",
+    "clause",
     "finding_id",
     "version",
     "kind",
+    "appeal",
     "debit_account",
     "debit_site",
     "credit_account",
@@ -34,6 +36,7 @@ COLUMNS = (
     "frozen_fen",
     "entry_id",
     "reverses",
+    "note",
 )
 
 
@@ -45,6 +48,7 @@ class Line:
     change_fen: int
     frozen_change_fen: int
     after: Balance
+    appeal: Appeal
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,15 +65,26 @@ class Statement:
 
 
 def statement(
-    network: str, site: str, period: str, *, closed: bool, opening: Balance, entries: Sequence[Entry]
+    network: str,
+    site: str,
+    period: str,
+    *,
+    closed: bool,
+    opening: Balance,
+    entries: Sequence[Entry],
+    appeals: Mapping[tuple[str, str], Appeal],
 ) -> Statement:
-    """The statement of `site`: `opening` is what it owed before, `entries` are those of the period in their order."""
+    """The statement of `site`: `opening` is what it owed before, `entries` are those of the period in their order.
+
+    `appeals` says by waybill and finding id what was appealed against.
+    """
     lines = []
     after = opening
     for entry in entries:
         change_fen, frozen_change_fen = change_of(entry, site)
         after = Balance(after.open_fen + change_fen, after.frozen_fen + frozen_change_fen)
-        lines.append(Line(entry, change_fen, frozen_change_fen, after))
+        appeal = appeals.get((entry.waybill, entry.finding_id), "none")
+        lines.append(Line(entry, change_fen, frozen_change_fen, after, appeal))
     return Statement(network, site, period, closed, opening, lines, after)
 
 
@@ -99,6 +114,7 @@ def as_members(shown: Statement) -> dict[str, Any]:
                 "entry": line.entry,
                 "change_fen": line.change_fen,
                 "frozen_change_fen": line.frozen_change_fen,
+                "appeal": line.appeal,
                 **_balance_members(line.after),
             }
             for line in shown.lines
@@ -130,9 +146,11 @@ def _rows(shown: Statement) -> Iterator[dict[str, Any]]:
             "belongs_to": entry.belongs_to or "",
             "waybill": _text(entry.waybill),
             "rule": _text(entry.rule),
+            "clause": _text(clause_of(entry)),
             "finding_id": _text(entry.finding_id),
             "version": entry.version,
             "kind": entry.kind,
+            "appeal": line.appeal,
             "debit_account": entry.debit.account,
             "debit_site": _text(entry.debit.site or ""),
             "credit_account": entry.credit.account,
@@ -143,8 +161,14 @@ def _rows(shown: Statement) -> Iterator[dict[str, Any]]:
             **_balance_members(line.after),
             "entry_id": entry.entry_id,
             "reverses": entry.reverses or "",
+            "note": _text(entry.note or ""),
         }
     yield {"line": "closing", "period": shown.period, **_balance_members(shown.closing)}
+
+
+def clause_of(entry: Entry) -> str:
+    """The clause's source document and words on one line; empty where a person booked it."""
+    return "" if entry.clause is None else f"{entry.clause.source} {' '.join(entry.clause.text.split())}"
 
 
 def _balance_members(balance: Balance) -> dict[str, int]:

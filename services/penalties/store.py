@@ -132,7 +132,43 @@ period_closes = Table(
     Column(
         "cut", JSONB, nullable=False, comment="{partition: first verdict offset that came after the close}"
     ),
+    Column(
+        "seals", JSONB, nullable=False, comment="{partition: {position, hash}}: the chains' newest links then"
+    ),
     comment="periods that are final; what belongs to them and comes after the cut is booked in the next open one",
+)
+
+adjustments = Table(
+    "adjustments",
+    metadata,
+    Column("adjustment_id", Uuid(as_uuid=False), primary_key=True),
+    Column("network", Text, nullable=False),
+    Column("debit_account", Text, nullable=False),
+    Column("debit_site", Text),
+    Column("credit_account", Text, nullable=False),
+    Column("credit_site", Text),
+    Column("amount_fen", BigInteger, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("period", Text, comment="yyyy-mm where the person named one"),
+    Column("proposed_by", Text, nullable=False),
+    Column("proposed_at", DateTime(timezone=True), nullable=False),
+    Column("approved_by", Text, comment="the second person, where one was needed"),
+    Column("approved_at", DateTime(timezone=True)),
+    Column("entry_id", Uuid(as_uuid=False), comment="none until it is booked"),
+    Index("adjustments_network", "network", "proposed_at", "adjustment_id"),
+    comment="what people booked by hand, or propose to",
+)
+
+commands = Table(
+    "commands",
+    metadata,
+    Column("owner", Text, primary_key=True),
+    Column("key", Text, primary_key=True, comment="the Idempotency-Key"),
+    Column("input_hash", LargeBinary, nullable=False),
+    Column("status", SmallInteger),
+    Column("answer", LargeBinary),
+    Column("at", DateTime(timezone=True), nullable=False),
+    comment="operators' commands that were carried out, and what was answered",
 )
 
 Key = tuple[str, str]
@@ -213,9 +249,14 @@ async def load(connection: AsyncConnection, newest: Mapping[Key, int]) -> dict[K
     books = {(n, w): Book(version, digest, count) for n, w, version, digest, count in found}
     moving = [key for key, book in books.items() if book.count and newest[key] > book.version]
     if moving:
-        for row in await connection.execute(_LOAD_ENTRIES, _key_arrays(moving)):
-            books[row.network, row.waybill].entries.append(entry_of(row))
+        for entry in await entries_booked(connection, moving):
+            books[entry.network, entry.waybill].entries.append(entry)
     return books
+
+
+async def entries_booked(connection: AsyncConnection, keys: Sequence[Key]) -> list[Entry]:
+    """All entries of these waybills, each waybill's in booking order."""
+    return [entry_of(row) for row in await connection.execute(_LOAD_ENTRIES, _key_arrays(keys))]
 
 
 async def closes(connection: AsyncConnection) -> dict[str, list[Close]]:

@@ -8,7 +8,9 @@ from datetime import UTC, datetime
 
 import pytest
 
-from services.penalties.api import EntryBody, accepted
+from services.penalties.api.bodies import EntryBody
+from services.penalties.api.reports import accepted
+from services.penalties.pdf import as_pdf, yuan
 from services.penalties.queries import Balance
 from services.penalties.statements import as_csv, as_members, statement
 from shared.events.outputs import Account, Entry
@@ -38,7 +40,9 @@ ENTRIES = [
     entry(Account("frozen", "BJ02"), Account("frozen", "GZ01"), 5_000),
     entry(Account("receivable", "BJ02"), Account("payable", "BJ02"), 70),
 ]
-SHOWN = statement("tiantian", "BJ02", "2026-03", closed=False, opening=Balance(10, -20), entries=ENTRIES)
+SHOWN = statement(
+    "tiantian", "BJ02", "2026-03", closed=False, opening=Balance(10, -20), entries=ENTRIES, appeals={}
+)
 
 
 def test_each_line_says_what_it_changed_and_what_stands_after_it() -> None:
@@ -64,10 +68,31 @@ def test_the_csv_opens_in_a_spreadsheet() -> None:
     assert (rows[-1]["balance_fen"], rows[-1]["frozen_fen"]) == ("710", "4980")
 
 
-@pytest.mark.parametrize("start", ["=", "+", "-", "@"])
+def test_the_pdf_has_every_line_on_numbered_pages() -> None:
+    long = [entry(Account("receivable", "BJ02"), Account("headquarters"), 10_050)] * 200
+    shown = statement(
+        "tiantian", "BJ02", "2026-03", closed=True, opening=Balance(0, 0), entries=long, appeals={}
+    )
+    document = as_pdf(shown, "北京二部")
+    assert document.startswith(b"%PDF-")
+    assert document == as_pdf(shown, "北京二部"), "the same statement is the same file"
+    assert document.count(b"/Type /Page\n") == 5
+    assert b"/STSong-Light" in document
+
+
+@pytest.mark.parametrize(
+    ("fen", "text"), [(0, "-"), (5, "0.05"), (-5, "-0.05"), (-123_456_789, "-1,234,567.89")]
+)
+def test_amounts_are_shown_in_yuan(fen: int, text: str) -> None:
+    assert yuan(fen) == text
+
+
+@pytest.mark.parametrize("start", ["=", "+", "-", "@", "＝"])
 def test_no_cell_is_taken_for_a_formula(start: str) -> None:
     risky = entry(Account("receivable", "BJ02"), Account("headquarters"), 1, f"{start}1+1")
-    shown = statement("tiantian", "BJ02", "2026-03", closed=True, opening=Balance(0, 0), entries=[risky])
+    shown = statement(
+        "tiantian", "BJ02", "2026-03", closed=True, opening=Balance(0, 0), entries=[risky], appeals={}
+    )
     (row,) = list(csv.DictReader(io.StringIO(as_csv(shown).decode("utf-8-sig"))))[1:-1]
     assert row["finding_id"] == f"'{start}1+1"
 
@@ -81,13 +106,14 @@ def test_no_cell_is_taken_for_a_formula(start: str) -> None:
         ("text/html, text/csv;q=0.9, */*;q=0.1", "csv"),
         ("text/csv;q=0.2, application/json;q=0.8", "json"),
         ("text/csv;q=nonsense, */*", "json"),
+        ("application/pdf", "pdf"),
     ],
 )
 def test_the_form_is_what_accept_prefers(accept: str, form: str) -> None:
     assert accepted(accept) == form
 
 
-@pytest.mark.parametrize("accept", ["application/pdf", "text/csv;q=0", ""])
+@pytest.mark.parametrize("accept", ["image/png", "text/csv;q=0", ""])
 def test_another_form_is_not_acceptable(accept: str) -> None:
     with pytest.raises(Problem) as refused:
         accepted(accept)
