@@ -26,6 +26,7 @@ from services.penalties.store import (
     period_closes,
     verdicts,
 )
+from shared.db import reader
 from shared.events.outputs import Account
 
 _DIFFERENCES_MAX = 20
@@ -108,19 +109,19 @@ async def chain_keys(engine: AsyncEngine, network: str | None) -> list[ChainKey]
     query = select(known).order_by(*known.c)
     if network is not None:
         query = query.where(known.c.network == network)
-    async with engine.connect() as connection:
+    async with reader(engine) as connection:
         return [(name, partition) for name, partition in await connection.execute(query)]
 
 
 async def prove(engine: AsyncEngine, key: ChainKey, chunk_entries: int) -> Proof:
     """Follow one chain to the newest link of this moment and compare the balances kept of its entries."""
-    async with engine.connect() as connection:
+    async with reader(engine) as connection:
         await connection.execution_options(isolation_level="REPEATABLE READ")
         head, kept, seals = await _remembered(connection, key)
     walk = _Walk(key, beginning(key), seals)
     while walk.last.position < head.position:
         before = walk.last.position
-        async with engine.connect() as connection:
+        async with reader(engine) as connection:
             rows = (
                 await connection.execute(
                     select(entries)

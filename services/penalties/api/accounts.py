@@ -25,6 +25,7 @@ from services.penalties.api.common import (
 from services.penalties.domain import NO_WAYBILL
 from services.penalties.queries import Filter, Place
 from shared.clock import Clock
+from shared.db import reader
 from shared.events.outputs import Entry
 from shared.http.fields import QueryMoment
 from shared.http.paging import LIMIT_DEFAULT, Cursor, Limit, Page, decode, page_of
@@ -47,7 +48,7 @@ def router(engine: AsyncEngine, clock: Clock) -> APIRouter:
     async def account(who: Reader, network: Network, site: Site) -> Response:
         """What a site owes now. A site without entries owes nothing."""
         may_read(who, network, site)
-        async with engine.connect() as connection:
+        async with reader(engine) as connection:
             owed = await queries.balance(connection, network, site)
         return as_json(
             {
@@ -76,7 +77,7 @@ def router(engine: AsyncEngine, clock: Clock) -> APIRouter:
         position = decode(cursor, *_SITE_PLACE)
         after = Place(*position) if position else None
         wanted = Filter(period, rule, waybill, from_, to)
-        async with engine.connect() as connection:
+        async with reader(engine) as connection:
             found = await queries.entries_of_site(
                 connection, network, site, wanted, after=after, limit=limit + 1
             )
@@ -95,7 +96,7 @@ def router(engine: AsyncEngine, clock: Clock) -> APIRouter:
         """The entries of a waybill in booking order. A site's key sees those that have its site on a side."""
         may_read(who, network, who.site)
         position = decode(cursor, *_WAYBILL_PLACE)
-        async with engine.connect() as connection:
+        async with reader(engine) as connection:
             found = await queries.entries_of_waybill(
                 connection,
                 network,

@@ -18,6 +18,7 @@ from services.penalties.domain import PAYABLE, RECEIVABLE, month_of
 from services.penalties.orders import Adjustment, Command
 from services.penalties.settings import PenaltiesSettings
 from shared.clock import Clock
+from shared.db import reader
 from shared.events.outputs import Account
 from shared.http.paging import LIMIT_DEFAULT, Cursor, Limit, Page, decode, page_of
 from shared.http.problems import Problem, invalid, not_found
@@ -90,7 +91,7 @@ def router(
         """What was booked by hand, and what waits for approval, oldest first. Not for sites' keys."""
         may_read(who, network, None)
         after = decode(cursor, datetime, UUID)
-        async with engine.connect() as connection:
+        async with reader(engine) as connection:
             found = await orders.listed(
                 connection, network, after=(after[0], str(after[1])) if after else None, limit=limit + 1
             )

@@ -16,6 +16,7 @@ from services.penalties.api.bodies import WaybillBody
 from services.penalties.api.common import WAYBILL_PATTERN, NetworkQuery, Operator, as_json, encode, may_read
 from services.penalties.chain import ChainKey
 from services.penalties.settings import PenaltiesSettings
+from shared.db import reader
 from shared.http.auth import forbidden
 from shared.http.paging import LIMIT_DEFAULT, Cursor, Limit, Page, decode, page_of
 from shared.registry import NETWORK_PATTERN
@@ -64,7 +65,7 @@ def router(engine: AsyncEngine, settings: PenaltiesSettings) -> APIRouter:
         """The newest version worked through of each waybill (or of one) and what it stands at, by waybill."""
         may_read(who, network, None)
         after = decode(cursor, _WAYBILL)
-        async with engine.connect() as connection:
+        async with reader(engine) as connection:
             found = await audit.waybills(
                 connection, network, waybill, after=after[0] if after else "", limit=limit + 1
             )

@@ -11,6 +11,7 @@ from fastapi import Depends, Path, Query
 from fastapi.responses import Response
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from shared.db import reader
 from shared.http.auth import Principal, forbidden, require
 from shared.registry import NETWORK_PATTERN, SITE_PATTERN
 
@@ -36,7 +37,7 @@ def may_read(who: Principal, network: str, site: str | None) -> None:
 @asynccontextmanager
 async def snapshot(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
     """A connection whose statements all see the same moment of the database."""
-    async with engine.connect() as connection:
+    async with reader(engine) as connection:
         yield await connection.execution_options(isolation_level="REPEATABLE READ")
 
 
