@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import timedelta
 from random import Random
 from typing import Final
 
@@ -88,13 +90,14 @@ async def run(stack: Stack, course: Course, say: Say) -> Outcome:
             load.check()
             await _zombies(stack, 1 + number % 2, outcome, say)
         await load.progress.more(100, _STANDSTILL_S)
+        outcome.violations += await _closed_while_killed(stack, outcome, say)
         await load.finish(_STANDSTILL_S)
         say(f"load finished: {load.sent.summary()}")
         await at_rest(stack, timeout_s=_STANDSTILL_S)
         say("at rest; the oracle looks")
         snapshot = await take(stack)
         expected = Expected(load.sent, stack.now())
-        outcome.violations = examine(load.sent, snapshot, expected) + await _asked(stack)
+        outcome.violations += examine(load.sent, snapshot, expected) + await _asked(stack)
         outcome.found = dict(expected.by_rule())
         outcome.load = load.sent.summary()
         outcome.entries, outcome.notices = len(snapshot.entries), len(snapshot.notices)
@@ -117,7 +120,32 @@ async def _asked(stack: Stack) -> list[str]:
             answer = await client.get(f"{stack.urls['penalties']}/v1/trial-balance?network={network}")
             if answer.status_code != 200 or not answer.json()["balanced"]:
                 wrong.append(f"trial balance of {network}: {answer.status_code}: {answer.text[:300]}")
+            answer = await client.get(f"{stack.urls['penalties']}/v1/ledger/verification?network={network}")
+            if answer.status_code != 200 or not json.loads(answer.text.splitlines()[-1])["summary"]["ok"]:
+                wrong.append(f"proof of {network}: {answer.status_code}: {answer.text[-600:]}")
     return wrong
+
+
+async def _closed_while_killed(stack: Stack, outcome: Outcome, say: Say) -> list[str]:
+    """Two copies close the month before at once, and one is killed meanwhile: it is closed once, whoever asks again."""
+    names = [name for name in stack.urls if name.partition("-")[0] == "penalties"]
+    month = (stack.now().replace(day=1) - timedelta(days=2)).strftime("%Y-%m")
+    path = f"/v1/periods/{NETWORK}/{month}/close"
+    async with httpx.AsyncClient(headers=stack.headers, trust_env=False, timeout=30) as client:
+
+        async def close(name: str) -> str:
+            answer = await client.post(
+                f"{stack.urls[name]}{path}", headers={"Idempotency-Key": "of-the-crash-test"}
+            )
+            return answer.text if answer.status_code == 200 else ""
+
+        closers = [asyncio.create_task(close(name)) for name in names]
+        # A moment for the commands to arrive; whether they are answered before the kill is left to chance.
+        await asyncio.wait(closers, timeout=0.03)
+        await _kill(stack, names[0], outcome, "while closing", say)
+        answers = {*await asyncio.gather(*closers, return_exceptions=True), await close(names[0])}
+    closed = {answer for answer in answers if isinstance(answer, str) and answer}
+    return [] if len(closed) == 1 else [f"closing {month}: answered {closed or 'nothing'}"]
 
 
 def _victims(stack: Stack, course: Course, random: Random) -> list[str]:

@@ -1,7 +1,8 @@
-"""The ledger against the findings: every site's balance on every waybill, and every entry once."""
+"""The ledger against the findings: every site's balance on every waybill, every entry once, every chain unbroken."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -27,6 +28,7 @@ def ledger_violations(
     yield from _entries(snapshot)
     yield from _kept_balances(snapshot)
     yield from _postings(snapshot)
+    yield from _chains(snapshot)
 
 
 def _wanted(findings: Mapping[str, Mapping[str, dict[str, Any]]]) -> Owes:
@@ -121,3 +123,47 @@ def _postings(snapshot: Snapshot) -> Iterator[str]:
     for entry_id in sorted(published.keys() & booked.keys()):
         if json.loads(published[entry_id])["data"]["amount_fen"] != booked[entry_id]["amount_fen"]:
             yield f"two postings: entry {entry_id} is published with another amount"
+
+
+def first_hash(network: str, partition: int) -> bytes:
+    """What a chain begins with."""
+    return hashlib.sha256(_compact(["faultline ledger", network, partition])).digest()
+
+
+def next_hash(before: bytes, row: Row, published: Mapping[str, Any]) -> bytes:
+    """The hash of an entry after `before`: over its place in the table and its members as published."""
+    place = [row["partition"], row["position"], row["ordinal"], row["record_offset"]]
+    content = {name: value for name, value in published.items() if name != "chain"}
+    return hashlib.sha256(before + _compact(place) + _compact(content)).digest()
+
+
+def _compact(value: Any) -> bytes:
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def _chains(snapshot: Snapshot) -> Iterator[str]:
+    """Each chain has no gap, follows from what was published, and ends where it is remembered to."""
+    published = {}
+    for read in snapshot.topics[POSTINGS]:
+        event = json.loads(read.value)
+        published[event["id"]] = event["data"]
+    links: dict[tuple[str, int], list[Row]] = {}
+    for row in snapshot.entries:
+        links.setdefault((row["network"], row["partition"]), []).append(row)
+    heads = {(row["network"], row["partition"]): (row["position"], row["hash"]) for row in snapshot.chains}
+    for key, rows in sorted(links.items()):
+        name, before, position = f"{key[0]}/{key[1]}", first_hash(*key), 0
+        for row in sorted(rows, key=lambda row: int(row["position"])):
+            position += 1
+            data = published.get(str(row["entry_id"]))
+            if row["position"] != position:
+                yield f"chain: {name} has no position {position}"
+                break
+            if data is not None and row["hash"] != next_hash(before, row, data):
+                yield f"chain: {name} is broken at {position}, entry {row['entry_id']}"
+                break
+            before = row["hash"]
+        if heads.get(key) != (position, before):
+            yield f"chain: {name} ends at {position} and is remembered otherwise"
+    for key in sorted(heads.keys() - links.keys()):
+        yield f"chain: {key[0]}/{key[1]} is remembered and has no entries"

@@ -53,6 +53,7 @@ class Snapshot:
     dead_letters: dict[str, list[Row]] = field(default_factory=dict)
     entries: list[Row] = field(default_factory=list)
     balances: list[Row] = field(default_factory=list)
+    chains: list[Row] = field(default_factory=list)
     notices: list[Row] = field(default_factory=list)
     positions: dict[str, dict[int, list[int]]] = field(default_factory=dict)
     durability: dict[str, str] = field(default_factory=dict)
@@ -74,6 +75,7 @@ async def take(stack: Stack) -> Snapshot:
         snapshot.parked = await db.fetch("SELECT * FROM arbitration.parked")
         snapshot.entries = await db.fetch("SELECT * FROM penalties.entries")
         snapshot.balances = await db.fetch("SELECT * FROM penalties.balances")
+        snapshot.chains = await db.fetch("SELECT * FROM penalties.chains")
         snapshot.notices = await db.fetch("SELECT * FROM notify.notices")
         for service in CONSUMERS:
             snapshot.dead_letters[service] = await db.fetch(f"SELECT * FROM {service}.dead_letters")

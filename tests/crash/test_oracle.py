@@ -13,6 +13,7 @@ from uuid import uuid4
 import pytest
 
 from shared.events import topic_of
+from tests.crash.ledger_oracle import first_hash, next_hash
 from tests.crash.oracle import Expected, examine
 from tests.crash.parcels import contradicted, parcels
 from tests.crash.sent import Sent, content_of
@@ -93,13 +94,21 @@ def add_entry(
         "credit_site": award["to"] if to_site else None,
         "amount_fen": award["amount_fen"],
         "reverses": None,
+        "partition": 0,
+        "position": len(snapshot.entries) + 1,
+        "ordinal": 0,
+        "record_offset": 0,
     }
+    published = {"amount_fen": award["amount_fen"], "note": "催"}
+    before = snapshot.chains[0]["hash"] if snapshot.chains else first_hash(about["network"], 0)
+    entry["hash"] = next_hash(before, entry, published)
     snapshot.entries.append(entry)
+    snapshot.chains = [{name: entry[name] for name in ("network", "partition", "position", "hash")}]
     for side, other in (("debit", "credit"), ("credit", "debit")):
         balance = {"network": about["network"], "site": entry[f"{side}_site"] or "", "period": "2026-01"}
         turnover = {f"{side}s_fen": award["amount_fen"], f"{other}s_fen": 0}
         snapshot.balances.append({**balance, "account": entry[f"{side}_account"], **turnover})
-    event = {"id": entry["entry_id"], "data": {"amount_fen": award["amount_fen"]}}
+    event = {"id": entry["entry_id"], "data": {**published, "chain": {"position": entry["position"]}}}
     snapshot.topics[POSTINGS].append(Read(0, 0, None, json.dumps(event).encode()))
 
 
@@ -190,6 +199,14 @@ BREAKAGES: dict[str, tuple[Callable[[Snapshot], object], str]] = {
     ),
     "more reversed than was booked": (_reversed_too_much, "reversed too much: "),
     "a balance that drifted": (lambda s: s.balances.pop(0), "balance: "),
+    "an entry that was altered": (
+        lambda s: s.entries.__setitem__(0, {**s.entries[0], "ordinal": 1}),
+        "chain: tiantian/0 is broken at 1",
+    ),
+    "a chain that forgot its end": (
+        lambda s: s.chains.__setitem__(0, {**s.chains[0], "position": 1}),
+        "chain: tiantian/0 ends at",
+    ),
     "a posting that never left": (lambda s: s.topics[POSTINGS].pop(0), "unpublished: entry"),
     "a notice that is missing": (lambda s: s.notices.pop(0), "not noticed: "),
     "a notice that is doubled": (lambda s: s.notices.append(s.notices[0]), "noticed 2 times: "),

@@ -180,7 +180,7 @@ async def test_a_month_can_be_closed_from_its_end_on_in_the_networks_zone(
         await late.start()
         path = f"/v1/periods/{new_network()}/{month}/close"
         clock = Clock(clock_file)
-        statuses = {}
+        statuses: dict[tuple[datetime, datetime], int] = {}
         async with asyncio.timeout(WAIT_S), late.client() as client:
             while 200 not in statuses.values():
                 asked_at = clock.now()
