@@ -1,4 +1,4 @@
-"""A statement as PDF, in Chinese and English, by the reader's own Chinese font: nothing is embedded, files stay small."""
+"""A statement as PDF, in Chinese and English. Chinese text is drawn by the reader's own font: none is embedded."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from services.penalties.domain import ZONE
 from services.penalties.queries import Balance
 from services.penalties.statements import Line, Statement, clause_of
 
-_FONT: Final = "STSong-Light"
+_CHINESE: Final = "STSong-Light"
+_LATIN: Final = "Helvetica"
 _SIZE_PT: Final = 7
 _LINE_PT: Final = 11
 _MARGIN_PT: Final = 30
@@ -44,7 +45,7 @@ _APPEALS: Final = {"none": "", "pending": "申诉中 pending", "decided": "已�
 
 def as_pdf(shown: Statement, name: str) -> bytes:
     """The statement of a site called `name` (empty where it is not registered); amounts in yuan."""
-    pdfmetrics.registerFont(UnicodeCIDFont(_FONT))
+    pdfmetrics.registerFont(UnicodeCIDFont(_CHINESE))
     out = io.BytesIO()
     canvas = Canvas(out, pagesize=(_WIDTH_PT, _HEIGHT_PT), pageCompression=1, invariant=1)
     canvas.setTitle(f"{shown.network} {shown.site} {shown.period}")
@@ -93,21 +94,20 @@ def _page(canvas: Canvas, shown: Statement, name: str, rows: Sequence[Row], numb
     # One text object a page: one for each cell would take twice the time.
     page = canvas.beginText()
 
-    def put(x: float, text: str) -> None:
+    def put(x: float, text: str, size_pt: int = _SIZE_PT) -> None:
+        page.setFont(_LATIN if text.isascii() else _CHINESE, size_pt)
         page.setTextOrigin(x, y)
         page.textOut(text)
 
-    page.setFont(_FONT, _SIZE_PT + 3)
-    put(
-        _MARGIN_PT,
-        f"月结单 Statement  {shown.network} {shown.site} {name}  {shown.period}  {state}  元 CNY  {number}",
+    title = (
+        f"月结单 Statement  {shown.network} {shown.site} {name}  {shown.period}  {state}  元 CNY  {number}"
     )
-    page.setFont(_FONT, _SIZE_PT)
+    put(_MARGIN_PT, title, _SIZE_PT + 3)
     y -= 2 * _LINE_PT
-    for title, x, _ in _COLUMNS:
-        put(x, title)
-    for title, right in _AMOUNTS:
-        put(right - _width_pt(title), title)
+    for heading, x, _ in _COLUMNS:
+        put(x, heading)
+    for heading, right in _AMOUNTS:
+        put(right - _width_pt(heading), heading)
     for texts, amounts in rows:
         y -= _LINE_PT
         for text, (_, x, width) in zip(texts, _COLUMNS, strict=False):
@@ -120,7 +120,9 @@ def _page(canvas: Canvas, shown: Statement, name: str, rows: Sequence[Row], numb
 
 
 def _width_pt(text: str) -> float:
-    """How wide a text is: a Chinese character is as wide as the font is high, others about half of that."""
+    """How wide a heading or an amount is, nearly: digits are the same width, Chinese characters that of the font's height."""
+    if text.isascii():
+        return sum(0.556 if character.isdigit() else 0.278 for character in text) * _SIZE_PT
     return sum(0.5 if character < _WIDE else 1 for character in text) * _SIZE_PT
 
 
