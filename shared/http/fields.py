@@ -16,6 +16,7 @@ from shared.registry import NETWORK_PATTERN, SITE_PATTERN
 _UNPRINTABLE = re.compile("[\\x00-\\x1f\\x7f-\\x9f\\ud800-\\udfff]")
 _EMAIL = re.compile(r"[^@\s]{1,64}@[^@\s.]+(\.[^@\s.]+)+")
 _OFFSET_AFTER_SPACE = re.compile(r"(T\d\d:[\d:.]+) (\d\d:\d\d)$")
+_NUMBER = re.compile(r"\s*[-+]?[\d._]+([eE][-+]?\d+)?\s*")
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 _HOST = re.compile(r"[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]")
 
@@ -91,7 +92,12 @@ SitePath = Annotated[str, Path(pattern=SITE_PATTERN, description="the site's cod
 
 def _with_its_plus(value: Any) -> Any:
     """A plus sign that the sender did not escape arrives as a space; before an offset it can be nothing else."""
-    return _OFFSET_AFTER_SPACE.sub(r"\1+\2", value) if isinstance(value, str) else value
+    if not isinstance(value, str):
+        return value
+    if _NUMBER.fullmatch(value):
+        # pydantic would take it as seconds since 1970, which the contract does not know.
+        raise ValueError("must be a moment in RFC 3339 with its offset")
+    return _OFFSET_AFTER_SPACE.sub(r"\1+\2", value)
 
 
 def in_range(moment: datetime) -> datetime:

@@ -123,6 +123,28 @@ async def test_a_wrong_order_is_told_where_and_books_nothing(
     await service.post(f"/v1/adjustments/{network}", 201, order(), idempotency_key=f"{network}-k")
 
 
+@pytest.mark.parametrize(
+    ("fen", "reason"),
+    [
+        ("1.0", "not_a_verdict"),
+        ('"1"', "not_a_verdict"),
+        (str(2**53), "unfit_verdict"),
+        ("-1", "unfit_verdict"),
+    ],
+)
+async def test_a_verdict_with_a_wrong_amount_books_nothing(service: Service, fen: str, reason: str) -> None:
+    network = new_network()
+    good = verdict(f"{network}/560000000001", 1, [finding("BJ02", {"hq": 77_777})])
+    assert good.value is not None
+    await service.publish(good._replace(value=good.value.replace(b"77777", fen.encode())))
+    await service.wait_drained()
+    letters = await service.items("/v1/dead-letters", reason=reason)
+    assert [letter["key"] for letter in letters if letter["key"].startswith(network)] == [
+        f"{network}/560000000001"
+    ]
+    assert (await service.get("/v1/trial-balance", network=network))["accounts"] == []
+
+
 async def test_orders_need_a_key_a_scope_and_their_own_network(service: Service) -> None:
     network = new_network()
     await service.register(network, "BJ02")
@@ -242,10 +264,14 @@ async def test_the_proof_compares_kept_balances_and_the_seals_of_closes(service:
     assert chain["differences"] == [
         "receivable BJ02 in 2026-03: entries say 100 debit and 0 credit, the kept balance 99 and 0 fen"
     ]
+    with pytest.raises(asyncpg.RaiseError, match="Closed periods are final"):
+        await connection.execute("DELETE FROM period_closes")
+    await connection.execute("ALTER TABLE period_closes DISABLE TRIGGER closes_stay")
     await connection.execute(
         "UPDATE period_closes SET seals = replace(seals::text, 'sha256:', 'sha256:0')::jsonb WHERE network = $1",
         network,
     )
+    await connection.execute("ALTER TABLE period_closes ENABLE TRIGGER closes_stay")
     await connection.close()
     (chain,), _ = await service.proof(network)
     assert "sealed another hash" in chain["broken"]["problem"]

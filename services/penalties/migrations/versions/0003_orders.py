@@ -16,6 +16,13 @@ _STATEMENTS = (
     "ALTER TABLE period_closes ADD COLUMN seals jsonb NOT NULL DEFAULT '{}'",
     "ALTER TABLE period_closes ALTER COLUMN seals DROP DEFAULT",
     "COMMENT ON COLUMN period_closes.seals IS '{partition: {position, hash}}: the chains'' newest links then'",
+    """CREATE FUNCTION closes_stay() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN
+            RAISE EXCEPTION 'Closed periods are final (% refused).', TG_OP
+                USING HINT = 'What belongs to them is booked in the open one, and marked.';
+        END $$""",
+    """CREATE TRIGGER closes_stay BEFORE UPDATE OR DELETE OR TRUNCATE ON period_closes
+        FOR EACH STATEMENT EXECUTE FUNCTION closes_stay()""",
     """CREATE TABLE adjustments (
         adjustment_id uuid PRIMARY KEY,
         network text COLLATE "C" NOT NULL,
