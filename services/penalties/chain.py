@@ -2,7 +2,7 @@
 
 Every link is SHA-256 over the link before it, the entry's place (partition, position, its place on the waybill, the
 verdict's offset) and the entry's JSON as published. All of that follows from the verdict topic and the closes, so a
-replay ends in the same chain (`docs/adr/0004-a-chain-per-partition.md`).
+replay ends in the same chain (`docs/adr/0006-a-chain-per-partition.md`).
 """
 
 from __future__ import annotations

@@ -43,7 +43,6 @@ def router(
         """Book by hand, with a reason. Above the limit it waits for the approval of a second person."""
         may_read(who, network, None)
         now = clock.now()
-        _check(order, network, sites, month_of(now))
         adjustment = Adjustment(
             str(stable_id("adjustment", network, who.owner, key)),
             network,
@@ -56,6 +55,8 @@ def router(
         at_once = order.amount_fen <= settings.adjustment_alone_fen_max
 
         async def work(connection: AsyncConnection) -> tuple[int, Any]:
+            # Only now: what was booked once has its answer for ever, whatever became of the site.
+            _check(order, network, sites, month_of(now))
             made = await orders.propose(connection, adjustment, at=now, by=who.owner, book_at_once=at_once)
             return (201 if at_once else 202), made
 
