@@ -23,7 +23,8 @@ from faultline.stack.layout import Layout
 from faultline.stack.state import Home, Plan
 from tests.bench.backlog import Record, Sender
 from tests.support.parts import temporary_home
-from tests.support.penalties import DECIDED_AT, VERDICTS_TOPIC, finding, verdict
+from tests.support.penalties import DECIDED_AT, finding, verdict
+from tests.support.verdicts import VERDICTS_TOPIC
 
 _NETWORK = "tiantian"
 _BUSY_SITE = "BJ00"

@@ -17,8 +17,8 @@ import pytest
 
 from services.penalties.domain import ZONE, month_after, month_of
 from shared.clock import Clock
-from tests.support.parts import Parts
 from tests.support.bus import WAIT_S
+from tests.support.parts import Parts
 from tests.support.penalties import Service, finding, verdict
 from tests.support.verdicts import new_network
 
@@ -49,7 +49,7 @@ def order(amount_fen: Any = 5_000, **other: Any) -> dict[str, Any]:
 
 async def booked(service: Service, network: str, *verdicts: Any) -> None:
     await service.publish(*verdicts)
-    await service.wait_drained()
+    await service.drained()
     assert await service.all_items("/v1/ledger/waybills", network=network)
 
 
@@ -137,8 +137,8 @@ async def test_a_verdict_with_a_wrong_amount_books_nothing(service: Service, fen
     good = verdict(f"{network}/560000000001", 1, [finding("BJ02", {"hq": 77_777})])
     assert good.value is not None
     await service.publish(good._replace(value=good.value.replace(b"77777", fen.encode())))
-    await service.wait_drained()
-    letters = await service.items("/v1/dead-letters", reason=reason)
+    await service.drained()
+    letters = await service.all_items("/v1/dead-letters", reason=reason)
     assert [letter["key"] for letter in letters if letter["key"].startswith(network)] == [
         f"{network}/560000000001"
     ]
@@ -238,7 +238,7 @@ async def test_the_proof_names_the_first_broken_link(
     subject = f"{network}/560000000001"
     for version in range(1, 6):
         await service.publish(verdict(subject, version, [finding("BJ02", {"hq": 100 * version})]))
-    await service.wait_drained()
+    await service.drained()
     (chain,), summary = await service.proof(network)
     assert (chain["ok"], summary["entries"]) == (True, 5)
     connection = await asyncpg.connect(service.settings.database_url)

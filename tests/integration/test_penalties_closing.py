@@ -18,7 +18,8 @@ from shared.settings import ServiceSettings
 from tests.integration.test_penalties_model import Books
 from tests.integration.test_penalties_store import Consumed, ledger
 from tests.support.parts import DatabaseFactory
-from tests.support.penalties import finding, new_network, verdict
+from tests.support.penalties import finding, verdict
+from tests.support.verdicts import new_network
 
 pytestmark = pytest.mark.stack
 

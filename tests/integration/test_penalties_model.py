@@ -27,7 +27,8 @@ from shared.clock import Clock
 from shared.events.outputs import Finding
 from tests.integration.test_penalties_store import Consumed, ledger
 from tests.support.parts import DatabaseFactory
-from tests.support.penalties import finding, new_network, verdict
+from tests.support.penalties import finding, verdict
+from tests.support.verdicts import new_network
 
 pytestmark = pytest.mark.stack
 
