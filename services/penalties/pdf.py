@@ -59,8 +59,8 @@ def as_pdf(shown: Statement, name: str) -> bytes:
     return out.getvalue()
 
 
-Row = tuple[Sequence[str], Sequence[int]]
-"""The texts of the columns, and the amounts in fen at the right."""
+Row = tuple[Sequence[str], Sequence[str]]
+"""The texts of the columns, and the amounts at the right."""
 
 
 def _rows(shown: Statement) -> Iterator[Row]:
@@ -71,7 +71,11 @@ def _rows(shown: Statement) -> Iterator[Row]:
 
 
 def _balance_row(title: str, balance: Balance) -> Row:
-    return (title,), (balance.open_fen, balance.frozen_fen)
+    return (title,), _balance(balance)
+
+
+def _balance(balance: Balance) -> tuple[str, str]:
+    return yuan(balance.open_fen) or "0.00", yuan(balance.frozen_fen)
 
 
 def _line_row(line: Line) -> Row:
@@ -85,7 +89,7 @@ def _line_row(line: Line) -> Row:
         _APPEALS[line.appeal],
         entry.belongs_to or "",
     )
-    return texts, (line.change_fen, line.frozen_change_fen, line.after.open_fen, line.after.frozen_fen)
+    return texts, (yuan(line.change_fen), yuan(line.frozen_change_fen), *_balance(line.after))
 
 
 def _page(canvas: Canvas, shown: Statement, name: str, rows: Sequence[Row], number: str) -> None:
@@ -94,8 +98,14 @@ def _page(canvas: Canvas, shown: Statement, name: str, rows: Sequence[Row], numb
     # One text object a page: one for each cell would take twice the time.
     page = canvas.beginText()
 
+    drawn_in: tuple[str, int] | None = None
+
     def put(x: float, text: str, size_pt: int = _SIZE_PT) -> None:
-        page.setFont(_LATIN if text.isascii() else _CHINESE, size_pt)
+        nonlocal drawn_in
+        font = (_LATIN if text.isascii() else _CHINESE, size_pt)
+        if font != drawn_in:
+            page.setFont(*font)
+            drawn_in = font
         page.setTextOrigin(x, y)
         page.textOut(text)
 
@@ -113,9 +123,9 @@ def _page(canvas: Canvas, shown: Statement, name: str, rows: Sequence[Row], numb
         for text, (_, x, width) in zip(texts, _COLUMNS, strict=False):
             if text:
                 put(x, _cut(text, width))
-        for amount_fen, (_, right) in zip(amounts, _AMOUNTS[-len(amounts) :], strict=True):
-            shown_amount = yuan(amount_fen)
-            put(right - _width_pt(shown_amount), shown_amount)
+        for amount, (_, right) in zip(amounts, _AMOUNTS[-len(amounts) :], strict=True):
+            if amount:
+                put(right - _width_pt(amount), amount)
     canvas.drawText(page)
 
 
@@ -137,8 +147,8 @@ def _cut(text: str, width: int) -> str:
 
 
 def yuan(amount_fen: int) -> str:
-    """An amount in yuan with two places; 0 is a dash."""
+    """An amount in yuan with two places; nothing for 0."""
     if not amount_fen:
-        return "-"
+        return ""
     whole, fen = divmod(abs(amount_fen), 100)
     return f"{'-' if amount_fen < 0 else ''}{whole:,}.{fen:02d}"
