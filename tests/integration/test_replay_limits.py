@@ -101,13 +101,14 @@ async def test_a_replay_that_cannot_go_on_fails_and_says_why(idle: Arbitration) 
 async def test_a_version_that_was_overtaken_is_replayed_with_what_was_known_then(idle: Arbitration) -> None:
     await forget_others(idle, [])
     subject = new_subject()
-    await idle.publish(*parcel(subject, START, unscanned="HBJ1"))
-    first = (await idle.decided(subject))["verdict"]["decided_at"]
+    events = parcel(subject, START, unscanned="HBJ1")
+    await idle.publish(*events)
+    first = await idle.decided(subject, events=len(events))
     cure = next(one for one in parcel(subject, START) if one["id"].startswith("HBJ1-arrived"))
     await idle.publish({**cure, "recordedtime": at(idle.clock.now())})
-    second = (await idle.decided(subject, 2))["verdict"]["decided_at"]
+    second = await idle.decided(subject, events=len(events) + 1)
     found = []
-    for decided in (first, second):
+    for decided in (first["verdict"]["decided_at"], second["verdict"]["decided_at"]):
         just_then = {"from": decided, "to": at(datetime.fromisoformat(decided) + timedelta(milliseconds=1))}
         replay_id = await asked(idle, rulebook={"TT-01": {"fine_fen": 2_500}}, **just_then)
         await worker(idle).run()

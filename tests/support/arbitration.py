@@ -102,13 +102,15 @@ class Arbitration:
         await until(there, f"{events} events of {subject}")
         return found[0]
 
-    async def decided(self, subject: str, version: int = 1) -> Json:
-        """The case once its newest version, `version` at least, has seen everything."""
+    async def decided(self, subject: str, version: int = 1, *, events: int = 1) -> Json:
+        """The case once its newest version, `version` at least, has seen everything, so many events at least."""
         found: list[Json] = []
 
         async def settled() -> bool:
             case = await self.case(subject)
-            if case is None or case["pending"] or not case["verdict"] or case["verdict"]["version"] < version:
+            if case is None or case["pending"] or case["events"] < events:
+                return False
+            if not case["verdict"] or case["verdict"]["version"] < version:
                 return False
             found.append(case)
             return True
