@@ -21,6 +21,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from services.arbitration.facts import FactBook
 from services.arbitration.handlers import projecting
 from services.arbitration.handlers.ingest import Ingest
+from services.arbitration.handlers.pace import Pace
 from services.arbitration.judging import Judged, Judgement, Judging
 from services.arbitration.projections.silences import next_look
 from services.arbitration.settings import ArbitrationSettings
@@ -69,7 +70,9 @@ class Deciding:
         self._ingest = Ingest(settings, engine, clock, watch, self.wake)
         self._moved = [asyncio.Event() for _ in range(settings.lanes)]
         self._facts_missed = False
-        self._batch_waybills = [settings.decide_waybills_min] * settings.lanes
+        self._paces = [
+            Pace(settings.decide_waybills_min, settings.decide_waybills_max) for _ in range(settings.lanes)
+        ]
 
     @property
     def ingest(self) -> Ingest:
@@ -103,16 +106,12 @@ class Deciding:
         self._moved[lane].clear()
 
     async def _round(self, runner: ConsumerRunner, assignment: Assignment, lane: int) -> bool:
-        """Decide a batch of what is due now, the most pressing first; False where nothing is.
-
-        Batches grow while they are full, so that a complaint waits for a small one as long as there is no backlog.
-        """
+        """Decide a batch of what is due now, the most pressing first; False where nothing is."""
         partitions = runner.lane_partitions(lane)
-        cutoff = self._clock.now()
-        limit = self._batch_waybills[lane]
-        due = await self._due(partitions, cutoff, limit)
+        cutoff, pace = self._clock.now(), self._paces[lane]
+        due = await self._due(partitions, cutoff, pace.limit)
         if not due:
-            self._batch_waybills[lane] = self._settings.decide_waybills_min
+            pace.pick(due)
             return False
         ends = await runner.high_watermarks(partitions)
         if not runner.has_passed(ends):
@@ -121,13 +120,9 @@ class Deciding:
                     return True
                 await self._rest(lane, self._settings.review_poll_ms / 1000)
             # More may have fallen due by the same moment, and be more pressing.
-            due = await self._due(partitions, cutoff, limit)
-        full = len(due) == limit
-        self._batch_waybills[lane] = (
-            min(limit * 2, self._settings.decide_waybills_max) if full else self._settings.decide_waybills_min
-        )
-        if due:
-            await self._decide(runner, assignment, lane, due, cutoff)
+            due = await self._due(partitions, cutoff, pace.limit)
+        if batch := pace.pick(due):
+            await self._decide(runner, assignment, lane, batch, cutoff)
             self._relay.wake()
         return True
 
