@@ -135,7 +135,7 @@ class ConsumerProcess(ServiceProcess):
     async def all_items(self, path: str, *, key: str | None = OPERATOR_KEY, **params: Any) -> list[Any]:
         """All items of a list, read page by page."""
         found: list[Any] = []
-        cursor: dict[str, str] = {}
+        cursor: dict[str, Any] = {}
         while True:
             page = await self.get(path, key=key, **params, **cursor)
             assert len(page["items"]) <= params.get("limit", 500)
