@@ -85,11 +85,12 @@ class Settling:
         return there, len(self._expected)
 
     def _accounts(self) -> tuple[int, int]:
-        owed = owed_by_site(self.cases)
+        owed, paid = owed_by_site(self.cases), paid_by_site(self.cases)
         right = 0
         for (network, site), amount_fen in owed.items():
             account = self._client.account(network, site)
-            right += account["balance_fen"] + account["frozen_fen"] == amount_fen
+            left_fen = amount_fen - paid[network, site]
+            right += account["balance_fen"] + account["frozen_fen"] == left_fen
         return right, len(owed)
 
     def _notices(self) -> tuple[int, int]:
@@ -113,6 +114,15 @@ def owed_by_site(cases: Iterable[Document]) -> dict[tuple[str, str], int]:
             if award["to"] not in _NO_SITES:
                 owed[case["network"], award["to"]] -= award["amount_fen"]
     return dict(owed)
+
+
+def paid_by_site(cases: Iterable[Document]) -> Counter[tuple[str, str]]:
+    """What each site has paid to customers itself, in fen, of what it owes them by these verdicts."""
+    paid: Counter[tuple[str, str]] = Counter()
+    for case, finding in standing_findings(cases):
+        if finding["state"] != "frozen":
+            paid[case["network"], finding["site"]] += finding["calculation"].get("paid_fen", 0)
+    return paid
 
 
 def stakes(cases: Iterable[Document]) -> set[Stake]:
