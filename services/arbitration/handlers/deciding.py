@@ -21,7 +21,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from services.arbitration.facts import FactBook
 from services.arbitration.handlers import projecting
 from services.arbitration.handlers.ingest import Ingest
-from services.arbitration.handlers.pace import Pace
+from services.arbitration.handlers.pace import Pace, quiet_at
 from services.arbitration.judging import Judged, Judgement, Judging
 from services.arbitration.projections.silences import next_look
 from services.arbitration.settings import ArbitrationSettings
@@ -70,6 +70,8 @@ class Deciding:
         self._ingest = Ingest(settings, engine, clock, watch, self.wake)
         self._moved = [asyncio.Event() for _ in range(settings.lanes)]
         self._facts_missed = False
+        self._settle = timedelta(milliseconds=settings.settle_ms)
+        self._settle_max = timedelta(milliseconds=settings.settle_ms_max)
         self._paces = [
             Pace(settings.decide_waybills_min, settings.decide_waybills_max) for _ in range(settings.lanes)
         ]
@@ -207,7 +209,7 @@ class Deciding:
         head = work.heads.get(subject)
         try:
             stream = read_stream(work.streams.get(subject, ()), self._settings.stream_events_max)
-            if asked.priority == reviews.QUIET and (quiet_at := self._not_quiet_until(stream, asked, now)):
+            if asked.priority == reviews.QUIET and (quiet_at := self._quiet_at(stream, asked)) > now:
                 return Judgement(subject, asked.partition, postponed_to=quiet_at)
             known = self._facts.known_for(subject, now, work.first_issued.get(subject, {}))
             if asked.priority == reviews.PROJECT:
@@ -221,12 +223,9 @@ class Deciding:
             log.exception("waybill parked", subject=subject)
             return Judgement(subject, asked.partition, error=f"{type(error).__name__}: {error}")
 
-    def _not_quiet_until(self, stream: Stream, asked: Review, now: datetime) -> datetime | None:
-        settle = timedelta(milliseconds=self._settings.settle_ms)
-        last = max((e.recordedtime for e in stream.events if e.recordedtime), default=asked.since)
-        if last + settle <= now or now - asked.since >= timedelta(milliseconds=self._settings.settle_ms_max):
-            return None
-        return last + settle
+    def _quiet_at(self, stream: Stream, asked: Review) -> datetime:
+        recorded = [event.recordedtime for event in stream.events if event.recordedtime]
+        return quiet_at(max(recorded, default=asked.since), asked.since, self._settle, self._settle_max)
 
     async def _write(self, connection: AsyncConnection, work: _Work, due: Sequence[Review]) -> None:
         driver = await journal.driver(connection)

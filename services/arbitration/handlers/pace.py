@@ -1,8 +1,9 @@
-"""How many waybills are decided at a time: few, so that what is pressing is soon its turn; many in a backlog."""
+"""When a waybill is decided ex officio, and how many are at a time: few for what is pressing, many in a backlog."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime, timedelta
 from typing import Final
 
 from services.arbitration.store import reviews
@@ -36,3 +37,11 @@ class Pace:
         pressing = [review for review in due if review.priority <= reviews.AT_ONCE]
         self._pressing_alone = 0 < len(pressing) < len(due) and not self._pressing_alone
         return pressing if self._pressing_alone else due
+
+
+def quiet_at(last: datetime, since: datetime, settle: timedelta, settle_max: timedelta) -> datetime:
+    """When a waybill is quiet that was heard of `last`, and that has waited for its look `since` then.
+
+    It waits no longer than `settle_max`, also where a sender's clock is ahead.
+    """
+    return min(last + settle, since + settle_max)

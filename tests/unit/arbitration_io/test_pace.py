@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
-from services.arbitration.handlers.pace import Pace
+from services.arbitration.handlers.pace import Pace, quiet_at
 from services.arbitration.store.reviews import AT_ONCE, QUIET, RETRY, Review
 
 NOW = datetime(2026, 3, 2, tzinfo=UTC)
@@ -40,3 +40,9 @@ def test_what_is_all_alike_goes_together() -> None:
     pace = Pace(10, 10)
     for alike in (due(AT_ONCE, AT_ONCE), due(QUIET, QUIET), due()):
         assert pace.pick(alike) == alike
+
+
+def test_a_waybill_is_quiet_in_time_though_its_senders_clock_is_ahead() -> None:
+    settle, longest = timedelta(seconds=2), timedelta(seconds=60)
+    assert quiet_at(NOW, NOW, settle, longest) == NOW + settle
+    assert quiet_at(NOW + timedelta(minutes=9), NOW, settle, longest) == NOW + longest
