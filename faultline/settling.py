@@ -120,7 +120,7 @@ def paid_by_site(cases: Iterable[Document]) -> Counter[tuple[str, str]]:
     """What each site has paid to customers itself, in fen, of what it owes them by these verdicts."""
     paid: Counter[tuple[str, str]] = Counter()
     for case, finding in standing_findings(cases):
-        if finding["state"] != "frozen":
+        if finding["kind"] == "compensation" and finding["state"] != "frozen":
             paid[case["network"], finding["site"]] += finding["calculation"].get("paid_fen", 0)
     return paid
 
