@@ -7,7 +7,6 @@ the acknowledgement and the deletion sends the records again; consumers know the
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
@@ -20,6 +19,7 @@ from shared import metrics
 from shared.bus.producer import OutRecord, Producer
 from shared.bus.tables import outbox
 from shared.bus.transient import TRANSIENT, unless_cancelled
+from shared.bus.waiting import wait_at_most
 
 log = structlog.get_logger(__name__)
 
@@ -87,8 +87,7 @@ class OutboxRelay:
                 unless_cancelled(error)
                 self.trouble = f"{type(error).__name__}: {error}"
                 log.warning("outbox waits", error=self.trouble)
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._wanted.wait(), self._poll_interval_s)
+            await wait_at_most(self._wanted, self._poll_interval_s)
 
     async def _publish_some(self) -> bool:
         """Publish up to `rows_max` rows and delete them; False where there was none."""

@@ -30,6 +30,7 @@ from shared.bus.connection import kafka_options
 from shared.bus.positions import Fenced
 from shared.bus.records import BatchHandler, Record
 from shared.bus.transient import TRANSIENT, unless_cancelled
+from shared.bus.waiting import wait_at_most
 from shared.errors import StoppedConsumer
 from shared.settings import ServiceSettings
 
@@ -90,8 +91,7 @@ class ConsumerRunner:
                 log.warning("consumer restarts", group=self._group, error=self.trouble)
                 if time.monotonic() - started_s > 30:
                     wait_ms = self._limits.retry_wait_ms
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._stopping.wait(), wait_ms / 1000)
+                await wait_at_most(self._stopping, wait_ms / 1000)
                 wait_ms = min(wait_ms * 2, self._limits.retry_wait_ms_max)
 
     def stop(self) -> None:
@@ -192,8 +192,7 @@ class ConsumerRunner:
             return
         assignment.ended.set()
         self._assigned.clear()
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(assignment.quiet.wait(), self._limits.rebalance_timeout_ms / 2000)
+        await wait_at_most(assignment.quiet, self._limits.rebalance_timeout_ms / 2000)
 
     # -- work ---------------------------------------------------------------------------------------------------
 
@@ -300,8 +299,7 @@ class ConsumerRunner:
                 unless_cancelled(error)
                 self.trouble = f"{type(error).__name__}: {error}"
                 log.warning("batch is tried again", group=self._group, error=self.trouble)
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(assignment.ended.wait(), wait_ms / 1000)
+                await wait_at_most(assignment.ended, wait_ms / 1000)
                 wait_ms = min(wait_ms * 2, self._limits.retry_wait_ms_max)
             else:
                 self.trouble = None

@@ -7,7 +7,6 @@ an outage a complaint must not be judged before the scans that explain it.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
 from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
@@ -35,6 +34,7 @@ from shared.bus.outbox import OutboxRelay, enqueue
 from shared.bus.positions import Fenced
 from shared.bus.runner import ConsumerRunner
 from shared.bus.transient import TRANSIENT, unless_cancelled
+from shared.bus.waiting import wait_at_most
 from shared.clock import Clock
 from shared.db import is_refused
 
@@ -103,8 +103,7 @@ class Deciding:
                 await asyncio.sleep(wait_s * 4)
 
     async def _rest(self, lane: int, wait_s: float) -> None:
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._moved[lane].wait(), wait_s)
+        await wait_at_most(self._moved[lane], wait_s)
         self._moved[lane].clear()
 
     async def _round(self, runner: ConsumerRunner, assignment: Assignment, lane: int) -> bool:

@@ -15,6 +15,7 @@ from services.arbitration.settings import ArbitrationSettings
 from services.arbitration.store import replays
 from shared import metrics
 from shared.bus.transient import TRANSIENT, unless_cancelled
+from shared.bus.waiting import wait_at_most
 
 log = structlog.get_logger(__name__)
 
@@ -51,8 +52,7 @@ class ReplayProcesses:
                 unless_cancelled(error)
                 log.warning("replays wait", error=f"{type(error).__name__}: {error}")
                 await asyncio.sleep(_RETRY_S)
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(asked.wait(), self._settings.replay_poll_ms / 1000)
+            await wait_at_most(asked, self._settings.replay_poll_ms / 1000)
 
     async def _work(self, place: int) -> None:
         """Run one child to its end."""
