@@ -10,6 +10,7 @@ import asyncio
 import os
 import sys
 import threading
+from io import RawIOBase
 from typing import Final
 
 from services.arbitration.domain import load_rulebooks
@@ -22,8 +23,6 @@ from shared.db import create_engine
 
 _NICENESS: Final = 5
 """Verdicts go before replays where both want the CPU."""
-_SERVICE: Final = open(0, "rb", buffering=0, closefd=False)  # noqa: SIM115 - a buffer's lock, held by a thread, is fatal at exit
-"""Standard input: a line of settings, then silence as long as the service lives."""
 
 
 async def work(settings: ArbitrationSettings) -> None:
@@ -38,17 +37,24 @@ async def work(settings: ArbitrationSettings) -> None:
 
 def main() -> None:
     """Take the settings from standard input and work."""
-    settings = ArbitrationSettings.model_validate_json(_SERVICE.readline())
+    # Unbuffered: a buffer's lock, held by the thread that goes on reading, is fatal at exit.
+    with open(0, "rb", buffering=0, closefd=False) as service:
+        settings = ArbitrationSettings.model_validate_json(service.readline())
+        threading.Thread(target=_end_with, args=(service,), daemon=True).start()
+        _run(settings)
+
+
+def _run(settings: ArbitrationSettings) -> None:
     name = f"{settings.instance or 'arbitration'}-replay-{sys.argv[1]}"
     settings = settings.model_copy(update={"instance": name})
     log.configure("arbitration", name, settings.log_level)
     os.nice(_NICENESS)
-    threading.Thread(target=_end_with_the_service, daemon=True).start()
     asyncio.run(work(settings))
 
 
-def _end_with_the_service() -> None:
-    _SERVICE.read()
+def _end_with(service: RawIOBase) -> None:
+    """End when the service does: after its line of settings the pipe is silent as long as it lives."""
+    service.read()
     # At once: whatever is in hand rolls back, and a loop that judges hears no signal.
     os._exit(0)
 

@@ -72,7 +72,7 @@ async def _measure(home: Home, given: argparse.Namespace) -> None:
                 flush=True,
             )
             if number == given.replays:
-                # Reading is measured on a service at rest.
+                # Reading is measured on a service at rest; it is another process, so there is no event to await.
                 while await database.fetchval("SELECT count(*) FROM penalties.outbox"):  # noqa: ASYNC110
                     await asyncio.sleep(0.1)
                 await _read(url, layout)

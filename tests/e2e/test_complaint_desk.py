@@ -70,7 +70,8 @@ class Desk:
 
     def _listed(self, **query: Any) -> list[Shown]:
         page = self._line.get("arbitration", "/v1/complaints", network="tiantian", **query)
-        return page["items"]  # type: ignore[no-any-return]
+        items: list[Shown] = page["items"]
+        return items
 
 
 def test_a_complaints_life(line: Line) -> None:
