@@ -7,6 +7,7 @@ fault is rather here (a bad deployment), and the consumer stops before it drains
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -96,20 +97,21 @@ def source_of(record: Record) -> str:
 
 
 class Fuse:
-    """Stops a consumer when records fail in a row whoever sent them."""
+    """Stops a consumer when records fail in a row whoever sent them.
+
+    A source counts for no more than its share, `failures_in_a_row_max / sources_min`: one that sends nothing but bad
+    records stops nobody, also where others have sent some.
+    """
 
     def __init__(self, *, failures_in_a_row_max: int = 200, sources_min: int = 3) -> None:
         self._failures_max = failures_in_a_row_max
-        self._sources_min = sources_min
-        self._failures = 0
-        self._sources: set[str] = set()
+        self._share_max = -(-failures_in_a_row_max // sources_min)
+        self._failures: Counter[str] = Counter()
         self._counted: dict[tuple[str, int], int] = {}
 
     def good(self) -> None:
         """A record was taken: whatever failed before was its sender's fault."""
-        if self._failures:
-            self._failures = 0
-            self._sources.clear()
+        self._failures.clear()
 
     def bad(self, source: str, record: Record) -> None:
         """A record was not taken. Raises StoppedConsumer when too many failed in a row, from several sources.
@@ -120,13 +122,14 @@ class Fuse:
         if record.offset <= self._counted.get(place, -1):
             return
         self._counted[place] = record.offset
-        self._failures += 1
-        if len(self._sources) < self._sources_min:
-            self._sources.add(source)
-        if self._failures >= self._failures_max and len(self._sources) >= self._sources_min:
+        if self._failures[source] >= self._share_max:
+            return
+        self._failures[source] += 1
+        if self._failures.total() >= self._failures_max:
+            senders = ", ".join(sorted(self._failures)[:3])
             raise StoppedConsumer(
-                f"{self._failures} records in a row, from {', '.join(sorted(self._sources))} and others, could not "
-                "be taken; the last batch was rolled back.",
+                f"{self._failures_max} records in a row, from {senders} and others, could not be taken; the last batch "
+                "was rolled back.",
                 cause="this version cannot read what the publishers send (a bad deployment here or there).",
                 remedy="roll the deployment back or forward and start the service again; nothing was skipped.",
             )
