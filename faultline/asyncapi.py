@@ -8,7 +8,8 @@ from typing import Any
 import msgspec
 
 from shared.events import EVENT_TYPES, topic_of
-from shared.events.outputs import Entry, NoticeData, OutputEvent, VerdictData
+from shared.events.duties import DutiesData
+from shared.events.outputs import Entry, NoticeData, OutputEvent, PeriodData, VerdictData
 from shared.registry import (
     EXEMPTIONS_TOPIC,
     KEYS_TOPIC,
@@ -23,7 +24,9 @@ _CLOUD_EVENT = "application/cloudevents+json"
 
 OUTPUT_EVENTS: Mapping[str, Mapping[str, type[msgspec.Struct]]] = {
     "arbitration.verdicts": {"verdict.issued": VerdictData},
+    "arbitration.duties": {"duties.changed": DutiesData},
     "penalties.postings": {"posting.booked": Entry},
+    "penalties.periods": {"period.closed": PeriodData},
     "notify.notices": dict.fromkeys(
         ("notice.queued", "notice.delivered", "notice.failed", "notice.acknowledged"), NoticeData
     ),
@@ -41,10 +44,10 @@ _INPUT_TOPICS = ("parcel.scans", "parcel.signatures", "parcel.complaints")
 _OPERATIONS: Mapping[str, tuple[str, ...]] = {
     "intake": ("send", *_INPUT_TOPICS, *_REGISTRY_RECORDS),
     "arbitration": ("receive", *_INPUT_TOPICS, *_REGISTRY_RECORDS),
-    "arbitration-verdicts": ("send", "arbitration.verdicts"),
+    "arbitration-verdicts": ("send", "arbitration.verdicts", "arbitration.duties"),
     "penalties": ("receive", "arbitration.verdicts"),
-    "penalties-postings": ("send", "penalties.postings"),
-    "notify": ("receive", "arbitration.verdicts", "penalties.postings"),
+    "penalties-postings": ("send", "penalties.postings", "penalties.periods"),
+    "notify": ("receive", "arbitration.verdicts", "arbitration.duties", "penalties.periods"),
     "notify-notices": ("send", "notify.notices"),
 }
 """Who sends and receives what: the action, then the topics."""
@@ -54,7 +57,9 @@ _DESCRIPTIONS = {
     "parcel.signatures": "Signatures, and their voiding.",
     "parcel.complaints": "Complaints, reports, notices between sites, evidence, payments, appeals and rulings.",
     "arbitration.verdicts": "Each version of a waybill's verdict, whole.",
+    "arbitration.duties": "What is to be done or to be known about a waybill, and until when; the newest revision counts.",
     "penalties.postings": "Each balanced entry of the ledger.",
+    "penalties.periods": "Each month that was made final.",
     "notify.notices": "Each notice, and what became of it.",
     SITES_TOPIC: "Compacted. A site's whole record; key `{network}/{site}`.",
     EXEMPTIONS_TOPIC: "Compacted. Exemptions of many; key `{network}/{exemption_id}`.",

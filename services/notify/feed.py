@@ -13,9 +13,9 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from services.notify import store
 from services.notify.settings import NotifySettings
-from services.notify.store import Filter
+from services.notify.store import notices as store
+from services.notify.store.notices import Filter
 from shared import metrics
 from shared.events.outputs import NoticeData
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from fastapi import FastAPI
 
-from services.notify.api import router
+from services.notify.api.notices import router
 from services.notify.feed import NoticeFeed
-from services.notify.handlers import VERDICTS_TOPIC, VerdictHandler
+from services.notify.handlers.verdicts import VERDICTS_TOPIC, VerdictHandler
 from services.notify.settings import NotifySettings
 from services.notify.texts import Language, Texts
 from shared import log

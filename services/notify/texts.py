@@ -14,7 +14,7 @@ from typing import Literal
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
-from services.notify.domain import Cause, changed_members
+from services.notify.domain.findings import Cause, changed_members
 
 Language = Literal["zh", "en"]
 LANGUAGES: tuple[Language, ...] = ("zh", "en")

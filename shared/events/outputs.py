@@ -134,6 +134,18 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     chain: ChainLink | None = None
 
 
+class PeriodData(msgspec.Struct, frozen=True, kw_only=True):
+    """`data` of `period.closed`: a network's month was made final; its statements stand."""
+
+    network: str
+    period: str
+    """`yyyy-mm`"""
+    closed_at: datetime
+    closed_by: str
+    debits_fen: int
+    credits_fen: int
+
+
 class NoticeData(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """`data` of `notice.*`: the notice as `GET /v1/notices` shows it, without its attempts."""
 

@@ -11,7 +11,7 @@ import httpx
 import msgspec
 import pytest
 
-from services.notify.handlers import notice_id
+from services.notify.handlers.verdicts import notice_id
 from shared.bus.producer import OutRecord
 from shared.events.outputs import Finding, Text
 from shared.registry import SITES_TOPIC, SiteRecord

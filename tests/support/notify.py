@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from services.notify.handlers import notice_id
+from services.notify.handlers.verdicts import notice_id
 from shared.bus.producer import OutRecord
 from shared.events.outputs import Award, VerdictData
 from shared.settings import ServiceSettings

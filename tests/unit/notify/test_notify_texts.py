@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.notify.domain import OCCASIONS, Cause, Stake
+from services.notify.domain.findings import OCCASIONS, Cause, Stake
 from services.notify.texts import LANGUAGES, TEMPLATES, Language, Texts, Words, harmless, yuan
 from shared.events.outputs import Award, Clause, EvidenceRef, Finding, Text
 from tests.unit.notify.verdicts import finding, told, verdict

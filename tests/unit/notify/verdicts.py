@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from services.notify.domain import Cause, Seen, advance, is_newer
+from services.notify.domain.findings import Cause, Seen, advance, is_newer
 from shared.events.outputs import Award, Clause, EvidenceRef, Finding, RulebookRef, Text, VerdictData
 
 ZONE = ZoneInfo("Asia/Shanghai")

@@ -12,9 +12,10 @@ import msgspec
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.notify import store
-from services.notify.domain import Cause, Seen, advance, contradicts, is_newer
+from services.notify.domain.findings import Cause, Seen, advance, contradicts, is_newer
 from services.notify.settings import NotifySettings
+from services.notify.store import notices
+from services.notify.store import seen as told
 from services.notify.texts import Language, Texts
 from shared import metrics
 from shared.bus.dead_letters import DeadLetter, Fuse, record_dead_letters
@@ -72,9 +73,9 @@ class VerdictHandler:
         telling = [(r, v) for r, v in verdicts if v.findings or v.version > 1]
         if telling:
             subjects = {subject_of(verdict) for _, verdict in telling}
-            seen = await store.seen_of(connection, subjects)
+            seen = await told.seen_of(connection, subjects)
             new, changed = await self._compose(telling, seen, letters)
-            await store.save_seen(connection, {subject: seen[subject] for subject in sorted(changed)})
+            await told.save_seen(connection, {subject: seen[subject] for subject in sorted(changed)})
             await self._publish(connection, new)
         await record_dead_letters(connection, letters, self._clock.now())
 
@@ -167,7 +168,7 @@ class VerdictHandler:
 
     async def _publish(self, connection: AsyncConnection, new: Sequence[tuple[int, NoticeData]]) -> None:
         """Store the notices; those in the application are delivered with the commit, by being readable."""
-        added = await store.add_delivered(connection, [notice for _, notice in new])
+        added = await notices.add_delivered(connection, [notice for _, notice in new])
         fresh = {notice.notice_id for notice in added}
         outgoing: dict[int, list[tuple[bytes, bytes]]] = {}
         for partition, notice in new:

@@ -14,11 +14,11 @@ from fastapi.responses import Response, StreamingResponse
 from pydantic import BaseModel, Field
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from services.notify import store
 from services.notify.feed import MARK_PATTERN, News, NoticeFeed
-from services.notify.handlers import NOTICES_TOPIC, event_of
+from services.notify.handlers.verdicts import NOTICES_TOPIC, event_of
 from services.notify.settings import NotifySettings
-from services.notify.store import Filter, Listed
+from services.notify.store import notices as store
+from services.notify.store.notices import Filter, Listed
 from shared.bus.outbox import OutboxRelay, enqueue
 from shared.clock import Clock
 from shared.db import reader

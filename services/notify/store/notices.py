@@ -1,8 +1,8 @@
-"""The tables of notify and every statement on them."""
+"""Every statement on the notices."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -10,20 +10,11 @@ from uuid import UUID
 
 import msgspec
 from sqlalchemy import (
-    ARRAY,
-    CHAR,
-    BindParameter,
-    Column,
     ColumnElement,
     DateTime,
-    Index,
     Integer,
-    LargeBinary,
-    MetaData,
-    Table,
     Text,
     Uuid,
-    any_,
     bindparam,
     func,
     literal,
@@ -32,60 +23,10 @@ from sqlalchemy import (
     tuple_,
     update,
 )
-from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection
-from sqlalchemy.types import UserDefinedType
 
-from services.notify.domain import KnownFinding, Seen
+from services.notify.store.tables import array_of, notices
 from shared.events.outputs import NoticeData
-
-metadata = MetaData()
-
-
-class Xid8(UserDefinedType[str]):
-    """PostgreSQL's 64-bit transaction id, as text."""
-
-    cache_ok = True
-
-    def get_col_spec(self, **_options: Any) -> str:  # SQLAlchemy's own signature
-        return "xid8"
-
-
-seen_verdicts = Table(
-    "seen_verdicts",
-    metadata,
-    Column("subject", Text, primary_key=True),
-    Column("version", Integer, nullable=False),
-    Column("digest", Text, nullable=False),
-    Column("findings", LargeBinary, nullable=False, comment="JSON: the findings as last told"),
-    comment="the newest version of each waybill's verdict that notices were made for",
-)
-
-notices = Table(
-    "notices",
-    metadata,
-    Column("notice_id", Uuid, primary_key=True),
-    Column("occasion", Text, nullable=False),
-    Column("network", Text, nullable=False),
-    Column("site", Text, nullable=False),
-    Column("waybill", Text),
-    Column("finding_id", Text),
-    Column("version", Integer),
-    Column("channel", Text, nullable=False),
-    Column("state", Text, nullable=False),
-    Column("language", CHAR(2), nullable=False),
-    Column("title", Text, nullable=False),
-    Column("body", Text, nullable=False),
-    Column("due_at", DateTime(timezone=True)),
-    Column("created_at", DateTime(timezone=True), nullable=False),
-    Column("attempts", JSONB, nullable=False, comment="[{at, outcome, detail?}], oldest first"),
-    Column("changed_xid", Xid8, nullable=False, server_default=func.pg_current_xact_id()),
-    Index("notices_created", "created_at", "notice_id"),
-    Index("notices_site", "network", "site", "created_at", "notice_id"),
-    Index("notices_waybill", "network", "waybill", "created_at", "notice_id"),
-    Index("notices_changed", "changed_xid", "notice_id"),
-    comment="one row for each (occasion, finding, version, recipient, channel)",
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,27 +55,6 @@ class Filter:
             notices.c.state: self.state,
         }
         return [column == value for column, value in asked.items() if value is not None]
-
-
-# -- what was told ------------------------------------------------------------------------------------------------
-
-
-async def seen_of(connection: AsyncConnection, subjects: Iterable[str]) -> dict[str, Seen]:
-    """What was last told of each of `subjects`; those never told of are absent."""
-    rows = await connection.execute(_SEEN, {"subjects": list(subjects)})
-    return {row.subject: Seen(row.version, row.digest, _findings.decode(row.findings)) for row in rows}
-
-
-async def save_seen(connection: AsyncConnection, seen: Mapping[str, Seen]) -> None:
-    """Store what is told now; a stored higher version stays."""
-    if seen:
-        columns = {
-            "subject": list(seen),
-            "version": [one.version for one in seen.values()],
-            "digest": [one.digest for one in seen.values()],
-            "findings": [_encoder.encode(one.findings) for one in seen.values()],
-        }
-        await connection.execute(_SAVE_SEEN, columns)
 
 
 # -- notices ------------------------------------------------------------------------------------------------------
@@ -232,27 +152,8 @@ def _notice(row: Any) -> NoticeData:
     return NoticeData(**{**values, "notice_id": str(row.notice_id)})
 
 
-def _array(name: str, item: Any) -> BindParameter[Any]:
-    return bindparam(name, type_=ARRAY(item))
-
-
 _encoder = msgspec.json.Encoder()
-_findings = msgspec.json.Decoder(dict[str, KnownFinding])
 
-_SEEN = select(seen_verdicts).where(seen_verdicts.c.subject == any_(_array("subjects", Text)))
-# One array a column: one statement whatever the number of rows, and the least work for the client.
-_SAVE_SEEN = text(
-    """INSERT INTO seen_verdicts (subject, version, digest, findings)
-       SELECT * FROM unnest(:subject, :version, :digest, :findings)
-       ON CONFLICT (subject) DO UPDATE
-       SET version = excluded.version, digest = excluded.digest, findings = excluded.findings
-       WHERE seen_verdicts.version < excluded.version"""
-).bindparams(
-    _array("subject", Text),
-    _array("version", Integer),
-    _array("digest", Text),
-    _array("findings", LargeBinary),
-)
 _ADDED = {
     "notice_id": Uuid,
     **dict.fromkeys(("occasion", "network", "site", "waybill", "finding_id"), Text),
@@ -268,7 +169,7 @@ _ADD = text(
         FROM unnest({", ".join(f":{name}" for name in _ADDED)}) AS new ({", ".join(_ADDED)})
         ON CONFLICT (notice_id) DO NOTHING
         RETURNING notice_id"""
-).bindparams(*(_array(name, kind) for name, kind in _ADDED.items()))
+).bindparams(*(array_of(name, kind) for name, kind in _ADDED.items()))
 _SHOWN = [notices.c[name] for name in NoticeData.__struct_fields__]
 _ACKNOWLEDGE = (
     update(notices)

@@ -1,0 +1,1 @@
+"""The routes of notify (contract.md §4)."""

@@ -1,0 +1,1 @@
+"""What comes in on topics, and what falls due by the clock."""

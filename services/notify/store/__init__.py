@@ -1,0 +1,1 @@
+"""The tables of notify and every statement on them."""

@@ -1,0 +1,77 @@
+"""The tables of notify; `migrations` makes them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import (
+    ARRAY,
+    CHAR,
+    BindParameter,
+    Column,
+    DateTime,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    Uuid,
+    bindparam,
+    func,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.types import UserDefinedType
+
+metadata = MetaData()
+
+
+class Xid8(UserDefinedType[str]):
+    """PostgreSQL's 64-bit transaction id, as text."""
+
+    cache_ok = True
+
+    def get_col_spec(self, **_options: Any) -> str:  # SQLAlchemy's own signature
+        return "xid8"
+
+
+seen_verdicts = Table(
+    "seen_verdicts",
+    metadata,
+    Column("subject", Text, primary_key=True),
+    Column("version", Integer, nullable=False),
+    Column("digest", Text, nullable=False),
+    Column("findings", LargeBinary, nullable=False, comment="JSON: the findings as last told"),
+    comment="the newest version of each waybill's verdict that notices were made for",
+)
+
+notices = Table(
+    "notices",
+    metadata,
+    Column("notice_id", Uuid, primary_key=True),
+    Column("occasion", Text, nullable=False),
+    Column("network", Text, nullable=False),
+    Column("site", Text, nullable=False),
+    Column("waybill", Text),
+    Column("finding_id", Text),
+    Column("version", Integer),
+    Column("channel", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("language", CHAR(2), nullable=False),
+    Column("title", Text, nullable=False),
+    Column("body", Text, nullable=False),
+    Column("due_at", DateTime(timezone=True)),
+    Column("created_at", DateTime(timezone=True), nullable=False),
+    Column("attempts", JSONB, nullable=False, comment="[{at, outcome, detail?}], oldest first"),
+    Column("changed_xid", Xid8, nullable=False, server_default=func.pg_current_xact_id()),
+    Index("notices_created", "created_at", "notice_id"),
+    Index("notices_site", "network", "site", "created_at", "notice_id"),
+    Index("notices_waybill", "network", "waybill", "created_at", "notice_id"),
+    Index("notices_changed", "changed_xid", "notice_id"),
+    comment="one row for each (occasion, finding, version, recipient, channel)",
+)
+
+
+def array_of(name: str, item: Any) -> BindParameter[Any]:
+    """A parameter that is an array: one statement whatever the number of rows, and the least work for the client."""
+    return bindparam(name, type_=ARRAY(item))
