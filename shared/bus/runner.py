@@ -254,17 +254,18 @@ class ConsumerRunner:
     async def _fetch(self, tps: Sequence[TopicPartition], assignment: Assignment) -> Fetched:
         assert self._consumer is not None
         try:
-            fetched: Fetched = await self._consumer.getmany(
-                *tps, timeout_ms=self._limits.fetch_wait_ms, max_records=self._limits.batch_records_max
-            )
-        except (NoOffsetForPartitionError, OffsetOutOfRangeError):
-            # Either left over from before the seek, or retention has overtaken us: the offsets decide which.
-            first = await self._consumer.beginning_offsets(list(tps))
-            last = await self._consumer.end_offsets(list(tps))
-            check_range(self._group, {tp: assignment.positions[tp] for tp in tps}, first, last)
-            for tp in tps:
-                self._consumer.seek(tp, assignment.positions[tp])
-            return {}
+            try:
+                fetched: Fetched = await self._consumer.getmany(
+                    *tps, timeout_ms=self._limits.fetch_wait_ms, max_records=self._limits.batch_records_max
+                )
+            except (NoOffsetForPartitionError, OffsetOutOfRangeError):
+                # Either left over from before the seek, or retention has overtaken us: the offsets decide which.
+                first = await self._consumer.beginning_offsets(list(tps))
+                last = await self._consumer.end_offsets(list(tps))
+                check_range(self._group, {tp: assignment.positions[tp] for tp in tps}, first, last)
+                for tp in tps:
+                    self._consumer.seek(tp, assignment.positions[tp])
+                return {}
         except IllegalStateError:
             await asyncio.sleep(0)  # the partitions were revoked while we asked for them
             return {}

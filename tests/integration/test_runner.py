@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 
 import pytest
 from aiokafka import AIOKafkaProducer, TopicPartition
@@ -16,7 +17,7 @@ from shared.bus.dead_letters import Fuse
 from shared.bus.positions import Fenced
 from shared.bus.records import Record
 from shared.settings import ServiceSettings
-from tests.support.bus import Group, Keeper, group, until
+from tests.support.bus import LIMITS, Group, Keeper, group, until
 from tests.support.parts import DatabaseFactory
 from tests.support.proxy import DatabaseProxy
 
@@ -41,6 +42,13 @@ class Gate:
     async def __call__(self, _: Sequence[Record]) -> None:
         self.reached.set()
         await self.open.wait()
+
+
+def shared_out(first: Keeper, second: Keeper) -> bool:
+    """Whether two of the four partitions went to each; while a rebalance goes on, both may count the same as theirs."""
+    return len(first.partitions) == len(second.partitions) == 2 and first.partitions.isdisjoint(
+        second.partitions
+    )
 
 
 async def raise_epochs(bus: Bus, partitions: Sequence[int]) -> None:
@@ -116,14 +124,37 @@ async def test_two_runners_share_the_partitions_and_give_them_back(bus: Bus) -> 
     async with bus.runner(first):
         await bus.until_kept(values)
         async with bus.runner(second):
-            await until(lambda: len(first.partitions) == len(second.partitions) == 2, "two partitions each")
-            assert first.partitions.isdisjoint(second.partitions)
+            await until(lambda: shared_out(first, second), "two partitions each")
             values += await bus.send(40)
             await bus.until_kept(values)
             await until(lambda: bool(first.commits and second.commits), "both have heard of their commits")
         await until(lambda: len(first.partitions) == 4, "all partitions are back")
         values += await bus.send(40)
         await bus.until_kept(values)
+
+
+async def test_partitions_that_go_while_a_position_is_found_again_end_no_session(
+    bus: Bus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A consumer that begins anew for that would make the whole group share out its partitions once more."""
+    await bus.send(4)
+    async with bus.runner(Keeper(), limits=replace(LIMITS, lanes=0)) as runner:
+        assignment = await runner.wait_assigned()
+        consumer = runner._consumer
+        assert consumer is not None
+        held = list(consumer.assignment())
+        gone: list[bool] = []
+
+        def go(*_: object) -> None:
+            # What the group's protocol does as it takes all partitions away.
+            consumer._subscription.assign_from_subscribed([])
+            gone.append(True)
+
+        monkeypatch.setattr("shared.bus.runner.check_range", go)
+        for tp in held:
+            consumer.seek(tp, 1_000)
+        while not gone:
+            assert await runner._fetch(held, assignment) == {}
 
 
 async def test_the_batch_in_hand_is_finished_before_its_partitions_go(bus: Bus) -> None:
