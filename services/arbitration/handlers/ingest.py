@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from services.arbitration.settings import ArbitrationSettings
 from services.arbitration.store import journal, reviews
-from services.arbitration.watch import AT_ONCE, WHEN_QUIET, Watch, Wish
+from services.arbitration.watch import AT_ONCE, WHEN_QUIET, Stay, Watch, Wish, stays
 from shared import metrics
 from shared.bus.dead_letters import DeadLetter, Fuse, record_dead_letters, source_of
 from shared.bus.partitioner import partition_of
@@ -134,6 +134,7 @@ class _Batch:
         self._stamped: dict[str, bytes] = {}
         self._unstamped: list[tuple[str, datetime, bytes]] = []
         self._wishes: dict[str, tuple[int, Wish]] = {}
+        self._stays: dict[str, tuple[int, Stay]] = {}
         self.collected: list[str] = []
         """Waybills that were collected and of which nothing else is remembered."""
 
@@ -169,7 +170,9 @@ class _Batch:
             if place is None and event.__class__ is ScanCollected:
                 self.collected.append(subject)
                 wish = self._before_silence(wish, recorded)
-            if wish is not None:
+            if wish.__class__ is Stay:
+                self._stays[subject] = (record.partition, wish)
+            elif wish is not None:
                 self._wish(subject, record.partition, wish)
 
     def _before_silence(self, wish: Wish, recorded: datetime | None) -> Wish:
@@ -216,7 +219,7 @@ class _Batch:
         return rows
 
     def review_rows(self) -> list[reviews.ReviewRow]:
-        """One row for each waybill that asked for something."""
+        """A row for each waybill that asked for something, and for each parcel that may stay for too long."""
         now = self._now
         quiet_at = now + timedelta(milliseconds=self._settings.settle_ms)
         rows: list[reviews.ReviewRow] = []
@@ -227,6 +230,13 @@ class _Batch:
                 rows.append((partition, reviews.AT_ONCE, now, now, subject))
             elif isinstance(wish, datetime):
                 rows.append((partition, reviews.TIMED, wish, now, subject))
+        for subject, (partition, stay) in self._stays.items():
+            _, wish = self._wishes.get(subject, (partition, None))
+            place = self._watch.place(partition, subject)
+            # A look that comes before plans this one.
+            needed = wish is None or (isinstance(wish, datetime) and wish > stay.at)
+            if needed and place is not None and stays(place):
+                rows.append((partition, reviews.WINDOW, stay.at, now, subject))
         return rows
 
 
