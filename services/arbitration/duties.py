@@ -59,21 +59,18 @@ class Duties:
             self._after_collection[key] = review_at - self._ahead.fines if review_at is not None else None
         return self._after_collection[key]
 
-    def of_bag(self, event: ScanArrived) -> Wish:
-        """When a parcel whose bag arrived has to be looked at, if its piece is not scanned."""
+    def of_stay(self, event: ScanArrived) -> Stay | None:
+        """When a parcel has to be looked at that came by its bag and is not scanned, or stays at its destination."""
         at = seconds(event.time)
-        hours = self._books.of(event.subject.partition("/")[0]).general.at(day_of(at))["notice_hours"]
-        until = moment_of(at + hours * HOUR_S)
-        return Stay(until - self._ahead.windows, until)
-
-    def of_destination(self, event: ScanArrived) -> Wish:
-        """When a parcel that has come to its destination is about to be delivered late (TT-04 d)."""
-        at = seconds(event.time)
+        if event.data.via == "bag":
+            hours = self._books.of(event.subject.partition("/")[0]).general.at(day_of(at))["notice_hours"]
+            until = moment_of(at + hours * HOUR_S)
+            return Stay(until - self._ahead.windows, until)
         terms = self._terms("TT-04", event.subject, day_of(at))
         if terms is None:
             return None
-        begins = moment_of(start_of(_due_day(at, terms) + 1))
-        return Stay(begins - self._ahead.fines, begins)
+        late = moment_of(start_of(_due_day(at, terms) + 1))
+        return Stay(late - self._ahead.fines, late)
 
     def of_delivery(self, event: ScanOutForDelivery, arrived: datetime) -> Wish:
         """When a parcel that is out for delivery is about to be late (TT-04 d), else its signature overdue (TT-02)."""

@@ -39,17 +39,17 @@ DECIDED: Final[Place] = (CASE, "", None, False, None)
 
 AT_ONCE: Final = "at_once"
 WHEN_QUIET: Final = "when_quiet"
+STAYS: Final = "stays"
+Wish = str | datetime | None
+"""What an event asks for: a decision at once, one when the waybill is quiet, a review at a moment, a look should the parcel
+stay where it came, or nothing."""
 
 
 class Stay(NamedTuple):
-    """A look at the moment `at`, should the parcel be where it is by then; of no use once `until` has come."""
+    """A look at the moment `at`, should a parcel be where it is by then; of no use once `until` has come."""
 
     at: datetime
     until: datetime
-
-
-Wish = str | datetime | Stay | None
-"""What an event asks for: a decision at once, one when the waybill is quiet, a review at a moment, or nothing."""
 
 
 def stays(place: Place) -> bool:
@@ -63,11 +63,8 @@ class Duties(Protocol):
     def of_collection(self, event: ScanCollected) -> Wish:
         """What a collection asks for."""
 
-    def of_bag(self, event: ScanArrived) -> Wish:
-        """What the arrival of a bag asks for, as long as the parcel is not scanned."""
-
-    def of_destination(self, event: ScanArrived) -> Wish:
-        """What the arrival at the destination asks for."""
+    def of_stay(self, event: ScanArrived) -> Stay | None:
+        """When to look at a parcel that stays where this arrival brought it."""
 
     def of_delivery(self, event: ScanOutForDelivery, arrived: datetime) -> Wish:
         """What going out for delivery asks for, at a site where the parcel arrived at `arrived`."""
@@ -109,12 +106,15 @@ class Watch:
         if wish is not None and wish is not AT_ONCE:
             if planned:
                 wish = None
-            elif _is_due(wish, now):
+            elif wish is not STAYS and (wish is WHEN_QUIET or wish <= now):  # type: ignore[operator]
                 wish, planned = WHEN_QUIET, True
-            elif wish.__class__ is Stay and wish.until <= now:
-                wish = None
         places[event.subject] = (state, site, since, planned, destination)
         return wish
+
+    def stay(self, partition: int, event: ScanArrived) -> Stay | None:
+        """When to look at the parcel that arrived, None where it has gone on."""
+        place = self.place(partition, event.subject)
+        return self._duties.of_stay(event) if place is not None and stays(place) else None
 
     def begin_look(self, partition: int, subject: str) -> Place | None:
         """A look at the waybill begins: what is seen from now on asks anew. Returns its place, to tell later."""
@@ -156,13 +156,6 @@ class Watch:
             del places[next(iter(places))]
 
 
-def _is_due(wish: Wish, now: datetime) -> bool:
-    """Whether the look is to be made as soon as the waybill is quiet."""
-    if wish.__class__ is Stay:
-        return wish.at <= now < wish.until
-    return wish is WHEN_QUIET or wish <= now  # type: ignore[operator]
-
-
 Next = tuple[int, str, datetime | None, Wish, str | None]
 Step = Callable[[Duties, Place | None, Any], Next]
 
@@ -181,17 +174,19 @@ def _departed(_: Duties, place: Place | None, event: ScanDeparted) -> Next:
     return TOWARDS, data.next_site, None, None if usual else WHEN_QUIET, place[4]
 
 
-def _arrived(duties: Duties, place: Place | None, event: ScanArrived) -> Next:
+def _arrived(_: Duties, place: Place | None, event: ScanArrived) -> Next:
     data = event.data
-    site, since, destination = data.site, event.time, place[4] if place is not None else None
-    if place is not None and place[0] == BAGGED and place[1] == site and data.via == "piece":
+    site, state = data.site, BAGGED if data.via == "bag" else HERE
+    if place is None:
+        return state, site, event.time, WHEN_QUIET, None
+    before, destination = place[0], place[4]
+    since: datetime | None = event.time
+    if before == BAGGED and place[1] == site and state == HERE:
         # The piece after its bag: the first arrival starts all clocks.
-        since = place[2] or since
-    elif place is None or place[0] != TOWARDS or place[1] != site:
-        return (HERE if data.via == "piece" else BAGGED), site, since, WHEN_QUIET, destination
-    if data.via == "bag":
-        return BAGGED, site, since, duties.of_bag(event), destination
-    return HERE, site, since, duties.of_destination(event) if site == destination else None, destination
+        since = place[2]
+    elif before != TOWARDS or place[1] != site:
+        return state, site, since, WHEN_QUIET, destination
+    return state, site, since, STAYS if state == BAGGED or site == destination else None, destination
 
 
 def _out(duties: Duties, place: Place | None, event: ScanOutForDelivery) -> Next:

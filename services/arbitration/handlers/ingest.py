@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from services.arbitration.settings import ArbitrationSettings
 from services.arbitration.store import journal, reviews
-from services.arbitration.watch import AT_ONCE, WHEN_QUIET, Stay, Watch, Wish, stays
+from services.arbitration.watch import AT_ONCE, STAYS, WHEN_QUIET, Watch, Wish
 from shared import metrics
 from shared.bus.dead_letters import DeadLetter, Fuse, record_dead_letters, source_of
 from shared.bus.partitioner import partition_of
@@ -23,6 +23,7 @@ from shared.events import (
     Event,
     EventRefused,
     FieldError,
+    ScanArrived,
     ScanCollected,
     check_time,
     decode_many,
@@ -134,7 +135,7 @@ class _Batch:
         self._stamped: dict[str, bytes] = {}
         self._unstamped: list[tuple[str, datetime, bytes]] = []
         self._wishes: dict[str, tuple[int, Wish]] = {}
-        self._stays: dict[str, tuple[int, Stay]] = {}
+        self._stays: dict[str, tuple[int, ScanArrived]] = {}
         self.collected: list[str] = []
         """Waybills that were collected and of which nothing else is remembered."""
 
@@ -170,8 +171,8 @@ class _Batch:
             if place is None and event.__class__ is ScanCollected:
                 self.collected.append(subject)
                 wish = self._before_silence(wish, recorded)
-            if wish.__class__ is Stay:
-                self._stays[subject] = (record.partition, wish)
+            if wish is STAYS:
+                self._stays[subject] = (record.partition, event)  # type: ignore[assignment]
             elif wish is not None:
                 self._wish(subject, record.partition, wish)
 
@@ -230,13 +231,15 @@ class _Batch:
                 rows.append((partition, reviews.AT_ONCE, now, now, subject))
             elif isinstance(wish, datetime):
                 rows.append((partition, reviews.TIMED, wish, now, subject))
-        for subject, (partition, stay) in self._stays.items():
+        for subject, (partition, event) in self._stays.items():
+            stay = self._watch.stay(partition, event)
             _, wish = self._wishes.get(subject, (partition, None))
-            place = self._watch.place(partition, subject)
-            # A look that comes before plans this one.
-            needed = wish is None or (isinstance(wish, datetime) and wish > stay.at)
-            if needed and place is not None and stays(place):
-                rows.append((partition, reviews.WINDOW, stay.at, now, subject))
+            if stay is None or stay.until <= now or (wish is not None and not isinstance(wish, datetime)):
+                continue
+            look_at = max(stay.at, quiet_at)
+            if wish is None or look_at < wish:
+                # A look that comes before plans this one.
+                rows.append((partition, reviews.WINDOW, look_at, now, subject))
         return rows
 
 

@@ -34,7 +34,7 @@ def test_at_the_destination(clock: str) -> None:
     waybill.arrived("BJ02", at(3, clock))
     arrived = waybill.events[-1]
     assert isinstance(arrived, ScanArrived)
-    wish = first.of_destination(arrived)
+    wish = first.of_stay(arrived)
     assert isinstance(wish, Stay)
     assert wish.at == planned(waybill, min(arrived.time, wish.at - SECOND))
     late = look(waybill.events, wish.until).duties
@@ -64,7 +64,7 @@ def test_in_a_bag() -> None:
     waybill.arrived("HGZ1", at(1, "21:30"), via="bag")
     arrived = waybill.events[-1]
     assert isinstance(arrived, ScanArrived)
-    wish = first.of_bag(arrived)
+    wish = first.of_stay(arrived)
     assert isinstance(wish, Stay)
     assert wish.at == planned(waybill, arrived.time)
     assert look(waybill.events, wish.until).duties != []
@@ -76,5 +76,5 @@ def test_networks_without_the_rule_plan_nothing() -> None:
     arrived, out = waybill.events[-2:]
     assert isinstance(arrived, ScanArrived)
     assert isinstance(out, ScanOutForDelivery)
-    assert first.of_destination(arrived) is None
+    assert first.of_stay(arrived) is None
     assert first.of_delivery(out, arrived.time) is None

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.arbitration.watch import AT_ONCE, DECIDED, WHEN_QUIET, Stay, Watch, Wish, stays
+from services.arbitration.watch import AT_ONCE, DECIDED, STAYS, WHEN_QUIET, Stay, Watch, Wish
 from shared.events import EVENT_TYPES, Event, ScanArrived, ScanCollected, ScanOutForDelivery, decode
 from tests.support.events import event as one_of
 from tests.support.line import parcel, scan
@@ -20,8 +20,7 @@ SUBJECT = "tiantian/560000000001"
 START = datetime(2026, 3, 4, 2, tzinfo=UTC)
 TERM = START + timedelta(days=7)
 OUT_TERM = START + timedelta(days=2)
-BAG = Stay(START + timedelta(days=3), START + timedelta(days=3, hours=1))
-LATE = Stay(START + timedelta(days=2, hours=1), START + timedelta(days=2, hours=2))
+WINDOW = Stay(START + timedelta(days=3), START + timedelta(days=3, hours=1))
 PARTITION = 3
 
 
@@ -31,11 +30,8 @@ class Terms:
     def of_collection(self, event: ScanCollected) -> Wish:
         return TERM
 
-    def of_bag(self, event: ScanArrived) -> Wish:
-        return BAG
-
-    def of_destination(self, event: ScanArrived) -> Wish:
-        return LATE
+    def of_stay(self, event: ScanArrived) -> Stay | None:
+        return WINDOW
 
     def of_delivery(self, event: ScanOutForDelivery, arrived: datetime) -> Wish:
         return OUT_TERM
@@ -60,55 +56,43 @@ SIGNED = typed(parcel(SUBJECT, START))[-1]
 
 
 def test_an_ordinary_parcel_asks_for_nothing_but_its_terms() -> None:
-    assert see(watch(), ORDINARY) == [TERM, *[None] * 5, LATE, OUT_TERM]
+    assert see(watch(), ORDINARY) == [TERM, *[None] * 5, STAYS, OUT_TERM]
 
 
 def test_a_term_that_has_passed_waits_for_quiet_and_is_asked_for_once() -> None:
     """What comes with the event, as in a backlog, may explain it."""
     assert see(watch(), ORDINARY, TERM) == [WHEN_QUIET, *[None] * 7]
-    assert see(watch(), ORDINARY, OUT_TERM) == [TERM, *[None] * 5, LATE, WHEN_QUIET]
+    assert see(watch(), ORDINARY, OUT_TERM) == [TERM, *[None] * 5, STAYS, WHEN_QUIET]
 
 
-def bagged(site: str, *, piece: bool = False) -> Event:
+def bagged(site: str, *, piece: bool = False) -> ScanArrived:
     """An arrival at HGZ1 where the ordinary parcel arrives there, by its bag or by the piece a little later."""
     moment = START + timedelta(hours=11, minutes=20 * piece)
     (found,) = typed([scan(SUBJECT, site, "scan.arrived", moment, via="piece" if piece else "bag")])
+    assert isinstance(found, ScanArrived)
     return found
 
 
 def test_a_parcel_in_its_bag_asks_for_a_look_while_it_may_be_missing() -> None:
-    watching = watch()
-    assert see(watching, [*ORDINARY[:2], bagged("HGZ1")]) == [TERM, None, BAG]
-    place = watching.place(PARTITION, SUBJECT)
-    assert place is not None
-    assert stays(place)
+    watching, arrived = watch(), bagged("HGZ1")
+    assert see(watching, [*ORDINARY[:2], arrived]) == [TERM, None, STAYS]
+    assert watching.stay(PARTITION, arrived) == WINDOW
 
 
 @pytest.mark.parametrize("after", [bagged("HGZ1", piece=True), ORDINARY[3]], ids=["scanned", "departed"])
 def test_a_parcel_that_was_in_its_bag_stays_no_more(after: Event) -> None:
-    watching = watch()
-    assert see(watching, [*ORDINARY[:2], bagged("HGZ1"), after])[-1] is None
-    place = watching.place(PARTITION, SUBJECT)
-    assert place is not None
-    assert not stays(place)
-
-
-def test_a_bag_whose_time_for_a_notice_is_over_asks_for_nothing() -> None:
-    events = [*ORDINARY[:2], bagged("HGZ1")]
-    assert see(watch(), events, BAG.until)[-1] is None
-    assert see(watch(), events, BAG.at)[-1] == WHEN_QUIET
+    watching, arrived = watch(), bagged("HGZ1")
+    assert see(watching, [*ORDINARY[:2], arrived, after])[-1] is None
+    assert watching.stay(PARTITION, arrived) is None
 
 
 def test_a_parcel_stays_at_its_destination_until_it_is_out() -> None:
-    watching = watch()
+    watching, arrived = watch(), ORDINARY[6]
+    assert isinstance(arrived, ScanArrived)
     see(watching, ORDINARY[:7])
-    at_destination = watching.place(PARTITION, SUBJECT)
+    assert watching.stay(PARTITION, arrived) == WINDOW
     see(watching, ORDINARY[7:])
-    out = watching.place(PARTITION, SUBJECT)
-    assert at_destination is not None
-    assert out is not None
-    assert stays(at_destination)
-    assert not stays(out)
+    assert watching.stay(PARTITION, arrived) is None
 
 
 def test_a_signature_asks_for_a_look_when_the_waybill_is_quiet() -> None:
