@@ -21,6 +21,7 @@ from tests.support.parts import DatabaseFactory, Parts
 
 pytestmark = pytest.mark.stack
 Json = dict[str, Any]
+DAY = timedelta(days=1)
 LOCAL = timezone(timedelta(hours=8))
 TOLD_S = 5.0
 """Within so long a complaint is told, on a small machine with other things to do."""
@@ -78,16 +79,16 @@ def contacted(subject: str, at: datetime) -> Json:
     return event(subject, "/sites/BJ02", "reply.registered", at, "r-1", site="BJ02", **said)
 
 
-def clock_to(hub: Arbitration, moment: datetime) -> None:
+async def clock_to(hub: Arbitration, moment: datetime) -> None:
     """Move the clock forward to a moment."""
     assert hub.settings.clock_file is not None
     advance(hub.settings.clock_file, moment - hub.clock.now())
+    await until(lambda: hub.clock.now() >= moment, "the clock has moved")
 
 
-def local(hub: Arbitration, days: int, hour: int, second: int = 0) -> datetime:
-    """An hour of a local day, `days` from today."""
-    today = hub.clock.now().astimezone(LOCAL).replace(hour=0, minute=0, second=0, microsecond=0)
-    return today + timedelta(days=days, hours=hour, seconds=second)
+def tomorrow(hub: Arbitration) -> datetime:
+    """The local midnight that comes next."""
+    return hub.clock.now().astimezone(LOCAL).replace(hour=0, minute=0, second=0, microsecond=0) + DAY
 
 
 async def test_a_complaint_is_told_at_once_and_its_contact_is_done(hub: Arbitration) -> None:
@@ -120,24 +121,25 @@ async def test_an_ordinary_parcel_leaves_no_trace(hub: Arbitration) -> None:
 async def test_a_parcel_that_is_not_delivered_is_warned_of_before_each_fine(hub: Arbitration) -> None:
     """Arrived at 11:30 of today, out at 12:30: due tomorrow, its entry by noon of the day after."""
     subject = new_subject()
-    clock_to(hub, local(hub, 1, 12, 1800))
-    start = hub.clock.now() - timedelta(hours=46)
-    await hub.publish(*parcel(subject, start, signed=False))
+    today = tomorrow(hub)
+    midnight, noon = today + 2 * DAY, today + 2 * DAY + timedelta(hours=12)
+    out = today + timedelta(hours=12, minutes=30)
+    await clock_to(hub, out)
+    await hub.publish(*parcel(subject, out - timedelta(hours=46), signed=False))
     await hub.known(subject, 8)
-    midnight, noon = local(hub, 2, 0), local(hub, 2, 12)
 
-    clock_to(hub, midnight - timedelta(hours=3))
+    await clock_to(hub, midnight - timedelta(hours=3))
     delay = await told(hub, subject, "fine/TT-04/BJ02")
     (duty,) = delay.duties
     assert (duty.site, duty.due_at, duty.amount_fen) == ("BJ02", midnight - timedelta(seconds=1), 5000)
     assert duty.reason is not None
 
-    clock_to(hub, noon - timedelta(hours=2, minutes=59))
+    await clock_to(hub, noon - timedelta(hours=2, minutes=59))
     entry = await told(hub, subject, "fine/TT-02/BJ02")
     assert {d.duty_id: d.due_at for d in entry.duties}["fine/TT-02/BJ02"] == noon
     assert ((await hub.case(subject)) or {})["verdict"] is None, "nothing is found yet, so nothing is issued"
 
-    clock_to(hub, noon + timedelta(seconds=2))
+    await clock_to(hub, noon + timedelta(seconds=2))
     case = await hub.decided(subject)
     assert [f["finding_id"] for f in case["verdict"]["findings"]] == ["TT-02/BJ02"]
     await told(hub, subject, without="fine/TT-02/BJ02")
@@ -158,7 +160,7 @@ async def test_a_parcel_missing_from_its_bag_is_told_before_the_notice_is_too_la
     await hub.publish(piece)
     await hub.known(subject, 3)
     await hub.known(scanned, 4)
-    clock_to(hub, now + timedelta(hours=1, seconds=1))
+    await clock_to(hub, now + timedelta(hours=1, seconds=1))
     found = await told(hub, subject, "report_window/goods_missing/HGZ1")
     assert found.duties[0].due_at == now + timedelta(hours=3)
     await hub.reviewed(scanned)
@@ -198,8 +200,9 @@ async def test_nothing_is_lost_over_a_restart_and_a_rebalance(
 
     async with AsyncExitStack() as second:
         async with copy() as one:
-            clock_to(one, local(one, 1, 12, 1800))
-            now = one.clock.now()
+            today = tomorrow(one)
+            now = today + timedelta(hours=12, minutes=30)
+            await clock_to(one, now)
             await one.publish(*parcel(late, now - timedelta(hours=46), signed=False))
             await one.publish(
                 *(e for s in subjects for e in (*parcel(s, now - timedelta(days=4)), opened(s, now)))
@@ -213,7 +216,7 @@ async def test_nothing_is_lost_over_a_restart_and_a_rebalance(
             newest = await told(two, subject, "settle/C1", without="contact/C1")
             assert newest.revision <= 2
         await two.known(late, 8)
-        due = local(two, 2, 0)
+    due = today + 2 * DAY
     advance(clock_file, due - timedelta(hours=1) - now)
     async with copy() as three:
         warned = await told(three, late, "fine/TT-04/BJ02")
