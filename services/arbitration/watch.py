@@ -180,8 +180,8 @@ def _arrived(_: Duties, place: Place | None, event: ScanArrived) -> Next:
     if place is None:
         return state, site, event.time, WHEN_QUIET, None
     before, destination = place[0], place[4]
-    since: datetime | None = event.time
-    if before == BAGGED and place[1] == site and state == HERE:
+    since = event.time
+    if before == BAGGED and place[1] == site and state == HERE and place[2] is not None and place[2] <= since:
         # The piece after its bag: the first arrival starts all clocks.
         since = place[2]
     elif before != TOWARDS or place[1] != site:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -84,6 +85,12 @@ def test_a_parcel_that_was_in_its_bag_stays_no_more(after: Event) -> None:
     watching, arrived = watch(), bagged("HGZ1")
     assert see(watching, [*ORDINARY[:2], arrived, after])[-1] is None
     assert watching.stay(PARTITION, arrived) is None
+
+
+def test_a_piece_that_was_scanned_before_its_bag_asks_for_a_look() -> None:
+    bag, piece = bagged("HGZ1"), bagged("HGZ1", piece=True)
+    earlier = msgspec.structs.replace(piece, time=bag.time - timedelta(minutes=1))
+    assert see(watch(), [*ORDINARY[:2], bag, earlier])[-1] == WHEN_QUIET
 
 
 def test_a_parcel_stays_at_its_destination_until_it_is_out() -> None:
