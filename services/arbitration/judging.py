@@ -9,10 +9,11 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from services.arbitration.domain import Conflict, Decision, Facts, Known, Rulebooks, decide, distinct, merge
-from services.arbitration.domain.decision import asked
+from services.arbitration.domain import Conflict, Decision, Facts, Known, Rulebooks, distinct, merge
+from services.arbitration.domain.decision import asked, judged
+from services.arbitration.projections.duties import Ahead, Outlook, outlook
 from services.arbitration.projections.looked import Looked, happened
-from services.arbitration.rules.custody import Custody
+from services.arbitration.rules.case import Case
 from services.arbitration.store.cases import Head
 from services.arbitration.store.conflicts import ConflictingCopy
 from services.arbitration.stream import Stream
@@ -39,7 +40,8 @@ class Judgement(NamedTuple):
 
     `issued`: a new version. `refreshed`: the same version knows more events now. Neither: nothing to say yet.
     `postponed_to`: the waybill is not quiet yet. `error`: the decision raised. `events`: its stream in order.
-    `exemptions`: those of many that may have touched it. `looked`: what projections take from it.
+    `exemptions`: those of many that may have touched it. `looked`: what projections take from it. `outlook`: its duties,
+    where they were asked for.
     """
 
     subject: str
@@ -53,6 +55,12 @@ class Judgement(NamedTuple):
     postponed_to: datetime | None = None
     error: str | None = None
     looked: Looked | None = None
+    outlook: Outlook | None = None
+
+    @property
+    def next_look_at(self) -> datetime | None:
+        """When to look again: no later than the verdict could differ."""
+        return self.outlook.next_look_at if self.outlook is not None else self.next_review_at
 
     @property
     def has_case(self) -> bool:
@@ -73,9 +81,10 @@ NOTHING_FOUND: Final = f"sha256:{hashlib.sha256(b'[]').hexdigest()}"
 class Judging:
     """Judges waybills by the rulebooks and tells new verdicts from old ones."""
 
-    def __init__(self, rulebooks: Rulebooks, code_version: str) -> None:
+    def __init__(self, rulebooks: Rulebooks, code_version: str, ahead: Ahead) -> None:
         self._rulebooks = rulebooks
         self._code_version = code_version
+        self._ahead = ahead
 
     def has_findings(self, head: Head) -> bool:
         """Whether the version of `head` has any finding, revoked ones included."""
@@ -95,9 +104,10 @@ class Judging:
         """Decide `stream` at `now`; a version is issued where one was asked for or the findings are not the same."""
         network, _, waybill = subject.partition("/")
         known, conflicts = distinct(stream.events, stream.bodies)
-        decision = judge_at(known, facts, self._rulebooks, now, network)
+        decision, case = _judged_at(known, facts, self._rulebooks, now, network)
         findings = merge(self._issued(head), decision)
         digest = digest_of(findings)
+        looked = self._looked(subject, partition, known, case, findings, facts, now)
         before = Judgement(
             subject,
             partition,
@@ -105,7 +115,8 @@ class Judging:
             conflicts=_copies(subject, partition, stream, conflicts) if conflicts else (),
             events=[item.event for item in known],
             exemptions=decision.exemptions,
-            looked=self._looked(subject, partition, known, decision.chain, findings, facts, now),
+            looked=looked,
+            outlook=outlook(looked, decision.next_review_at, self._ahead) if looked is not None else None,
         )
         if head is None and not findings and not asked_for and not _is_signed(known):
             return before
@@ -115,6 +126,7 @@ class Judging:
                 events=len(known),
                 conflicts=len(conflicts),
                 next_review_at=decision.next_review_at,
+                next_look_at=before.next_look_at,
             )
             return before._replace(refreshed=same)
         version = head.version + 1 if head is not None else 1
@@ -142,6 +154,7 @@ class Judging:
             decision.next_review_at,
             digest,
             body,
+            before.next_look_at,
         )
         return before._replace(issued=Judged(fresh, findings, _record(subject, version, now, body)))
 
@@ -164,37 +177,43 @@ class Judging:
         subject: str,
         partition: int,
         known: Sequence[Known[Event]],
-        custody: Custody | None,
+        case: Case | None,
         findings: Sequence[Finding],
         facts: Facts,
         now: datetime,
     ) -> Looked | None:
-        """None where nothing has happened yet. `custody`: None where it was not walked."""
+        """None where nothing has happened yet. `case`: None where no decision was made."""
         past = happened(known, now)
         if not past:
             return None
         rules = self._rulebooks.of(subject.partition("/")[0])
         # Rules that raise on this waybill raise here, where it is parked, and not while projections are written.
-        custody = custody or asked(past, facts, rules, now).custody
-        return Looked(subject, partition, past, custody, findings, facts, rules, now)
+        case = case or asked(past, facts, rules, now)
+        return Looked(subject, partition, past, case.custody, findings, facts, rules, now, case)
 
 
 def judge_at(
     known: Sequence[Known[Event]], facts: Facts, rulebooks: Rulebooks, now: datetime, network: str
 ) -> Decision:
     """Decide on what has happened by `now`. A sender's clock may be a little ahead: such an event waits for its moment."""
-    if not known or known[-1].event.time <= now:
-        return decide(known, facts, rulebooks, now, network)
-    happened = [item for item in known if item.event.time <= now]
+    return _judged_at(known, facts, rulebooks, now, network)[0]
+
+
+def _judged_at(
+    known: Sequence[Known[Event]], facts: Facts, rulebooks: Rulebooks, now: datetime, network: str
+) -> tuple[Decision, Case]:
+    """`judge_at`, and the waybill about which all rules were asked."""
+    past = happened(known, now)
+    decision, case = judged(past, facts, rulebooks.of(network), now)
+    if past is known:
+        return decision, case
     ahead = min(item.event.time for item in known if item.event.time > now)
-    decision = decide(happened, facts, rulebooks, now, network)
     following = decision.next_review_at
     if following is not None and following <= ahead:
-        return decision
+        return decision, case
     # Terms are judged to the second: at the first whole one the event has happened.
-    return msgspec.structs.replace(
-        decision, next_review_at=ahead.replace(microsecond=0) + timedelta(seconds=1)
-    )
+    at = ahead.replace(microsecond=0) + timedelta(seconds=1)
+    return msgspec.structs.replace(decision, next_review_at=at), case
 
 
 def _is_signed(known: Sequence[Known[Event]]) -> bool:

@@ -46,8 +46,8 @@ def application(settings: ArbitrationSettings) -> FastAPI:
     service = ConsumingService(SERVICE, settings, sites=True, exemptions=True)
     books = load_rulebooks()
     facts = FactBook(service.engine, service.registries)
-    watch = Watch(Duties(books), settings.watch_waybills_max, settings.partitions)
-    judging = Judging(books, CODE_VERSION)
+    watch = Watch(Duties(books, settings.ahead), settings.watch_waybills_max, settings.partitions)
+    judging = Judging(books, CODE_VERSION, settings.ahead)
     deciding = Deciding(settings, service.engine, service.clock, watch, facts, judging, service.relay)
     runner = ConsumerRunner(
         settings,

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from pydantic import Field
 
+from services.arbitration.projections.duties import Ahead
 from shared.settings import ServiceSettings
 
 
@@ -47,6 +50,14 @@ class ArbitrationSettings(ServiceSettings):
         ge=1,
         description="a parcel of which nothing was heard for so long is looked at; the least of /v1/silences",
     )
+    warn_before_minutes: int = Field(
+        180,
+        ge=1,
+        description="a site is warned so long before time alone makes a finding of what it has not done",
+    )
+    warn_window_minutes: int = Field(
+        120, ge=1, description="a site is warned so long before it can no longer say that a parcel is missing"
+    )
     projection_poll_ms: int = Field(1_000, description="how often differences are folded and rebuilds go on")
     projection_rows_max: int = Field(
         20_000, ge=1, description="rows folded, planned or deleted in one transaction for projections"
@@ -68,3 +79,11 @@ class ArbitrationSettings(ServiceSettings):
     replays_kept_max: int = Field(
         200, ge=1, description="replays that are kept; the oldest finished ones are forgotten first"
     )
+
+    @property
+    def ahead(self) -> Ahead:
+        """How long before their last moments duties are told that time alone brings."""
+        return Ahead(
+            fines=timedelta(minutes=self.warn_before_minutes),
+            windows=timedelta(minutes=self.warn_window_minutes),
+        )

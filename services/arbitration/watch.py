@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from datetime import datetime
-from typing import Any, Final, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 from shared.events import (
     EVENT_CLASSES,
@@ -24,21 +24,37 @@ from shared.events import (
     SignatureVoided,
 )
 
-HERE, TOWARDS, OUT, ODD, CASE = range(5)
-"""What is remembered: held by a site; on its way to a site; out for delivery; unclear; a verdict was issued."""
+HERE, BAGGED, TOWARDS, OUT, ODD, CASE = range(6)
+"""What is remembered: held by a site; held by one that scanned its bag only; on its way to a site; out for delivery;
+unclear; a verdict was issued."""
 
-Place = tuple[int, str, datetime | None, bool]
-"""Where a parcel was last: state, site, when it arrived there, and whether a look at it is planned and not begun.
+Place = tuple[int, str, datetime | None, bool, str | None]
+"""Where a parcel was last: state, site, when it arrived there, whether a look at it is planned and not begun, and its
+destination.
 
 A plain tuple, because one is made for each scan.
 """
 
-DECIDED: Final[Place] = (CASE, "", None, False)
+DECIDED: Final[Place] = (CASE, "", None, False, None)
 
 AT_ONCE: Final = "at_once"
 WHEN_QUIET: Final = "when_quiet"
+STAYS: Final = "stays"
 Wish = str | datetime | None
-"""What an event asks for: a decision at once, one when the waybill is quiet, a review at a moment, or nothing."""
+"""What an event asks for: a decision at once, one when the waybill is quiet, a review at a moment, a look should the parcel
+stay where it came, or nothing."""
+
+
+class Stay(NamedTuple):
+    """A look at the moment `at`, should a parcel be where it is by then; of no use once `until` has come."""
+
+    at: datetime
+    until: datetime
+
+
+def stays(place: Place) -> bool:
+    """Whether the parcel is still where it may stay for too long: unscanned in its bag, or not out at its destination."""
+    return place[0] == BAGGED or (place[0] == HERE and place[1] == place[4])
 
 
 class Duties(Protocol):
@@ -46,6 +62,9 @@ class Duties(Protocol):
 
     def of_collection(self, event: ScanCollected) -> Wish:
         """What a collection asks for."""
+
+    def of_stay(self, event: ScanArrived) -> Stay | None:
+        """When to look at a parcel that stays where this arrival brought it."""
 
     def of_delivery(self, event: ScanOutForDelivery, arrived: datetime) -> Wish:
         """What going out for delivery asks for, at a site where the parcel arrived at `arrived`."""
@@ -78,7 +97,7 @@ class Watch:
         """
         if place is DECIDED:
             return AT_ONCE
-        state, site, since, wish = _STEPS[event.__class__](self._duties, place, event)
+        state, site, since, wish, destination = _STEPS[event.__class__](self._duties, place, event)
         planned = False
         if place is None:
             self._make_room(places)
@@ -87,17 +106,22 @@ class Watch:
         if wish is not None and wish is not AT_ONCE:
             if planned:
                 wish = None
-            elif wish is WHEN_QUIET or wish <= now:  # type: ignore[operator]
+            elif wish is not STAYS and (wish is WHEN_QUIET or wish <= now):  # type: ignore[operator]
                 wish, planned = WHEN_QUIET, True
-        places[event.subject] = (state, site, since, planned)
+        places[event.subject] = (state, site, since, planned, destination)
         return wish
+
+    def stay(self, partition: int, event: ScanArrived) -> Stay | None:
+        """When to look at the parcel that arrived, None where it has gone on."""
+        place = self.place(partition, event.subject)
+        return self._duties.of_stay(event) if place is not None and stays(place) else None
 
     def begin_look(self, partition: int, subject: str) -> Place | None:
         """A look at the waybill begins: what is seen from now on asks anew. Returns its place, to tell later."""
         places = self.places(partition)
         place = places.get(subject)
         if place is not None and place[3]:
-            place = places[subject] = (place[0], place[1], place[2], False)
+            place = places[subject] = (place[0], place[1], place[2], False, place[4])
         return place
 
     def decided(self, partition: int, subject: str) -> None:
@@ -108,8 +132,8 @@ class Watch:
         """The waybill's stream, in order, was looked at and nothing was found: go on from its last scan."""
         place: Place | None = None
         for event in events:
-            state, site, since, _ = _STEPS[event.__class__](self._duties, place, event)
-            place = (state, site, since, False)
+            state, site, since, _, destination = _STEPS[event.__class__](self._duties, place, event)
+            place = (state, site, since, False, destination)
         if place is not None:
             self._remember(partition, subject, place)
 
@@ -132,39 +156,52 @@ class Watch:
             del places[next(iter(places))]
 
 
-Next = tuple[int, str, datetime | None, Wish]
+Next = tuple[int, str, datetime | None, Wish, str | None]
 Step = Callable[[Duties, Place | None, Any], Next]
 
 
 def _collected(duties: Duties, place: Place | None, event: ScanCollected) -> Next:
-    return HERE, event.data.site, None, duties.of_collection(event) if place is None else WHEN_QUIET
+    data = event.data
+    wish = duties.of_collection(event) if place is None else WHEN_QUIET
+    return HERE, data.site, None, wish, data.destination_site
 
 
 def _departed(_: Duties, place: Place | None, event: ScanDeparted) -> Next:
     data = event.data
-    usual = place is not None and place[0] == HERE and place[1] == data.site
-    return TOWARDS, data.next_site, None, None if usual else WHEN_QUIET
+    if place is None:
+        return TOWARDS, data.next_site, None, WHEN_QUIET, None
+    usual = place[0] <= BAGGED and place[1] == data.site
+    return TOWARDS, data.next_site, None, None if usual else WHEN_QUIET, place[4]
 
 
 def _arrived(_: Duties, place: Place | None, event: ScanArrived) -> Next:
-    site = event.data.site
-    usual = place is not None and place[0] == TOWARDS and place[1] == site
-    return HERE, site, event.time, None if usual else WHEN_QUIET
+    data = event.data
+    site, state = data.site, BAGGED if data.via == "bag" else HERE
+    if place is None:
+        return state, site, event.time, WHEN_QUIET, None
+    before, destination = place[0], place[4]
+    since = event.time
+    if before == BAGGED and place[1] == site and state == HERE and place[2] is not None and place[2] <= since:
+        # The piece after its bag: the first arrival starts all clocks.
+        since = place[2]
+    elif before != TOWARDS or place[1] != site:
+        return state, site, since, WHEN_QUIET, destination
+    return state, site, since, STAYS if state == BAGGED or site == destination else None, destination
 
 
 def _out(duties: Duties, place: Place | None, event: ScanOutForDelivery) -> Next:
     site = event.data.site
-    if place is not None and place[0] == HERE and place[1] == site and place[2] is not None:
-        return OUT, site, place[2], duties.of_delivery(event, place[2])
-    return OUT, site, None, WHEN_QUIET
+    if place is not None and place[0] <= BAGGED and place[1] == site and place[2] is not None:
+        return OUT, site, place[2], duties.of_delivery(event, place[2]), place[4]
+    return OUT, site, None, WHEN_QUIET, place[4] if place is not None else None
 
 
 def _settles(_: Duties, place: Place | None, event: Event) -> Next:
-    return ODD, "", None, WHEN_QUIET
+    return ODD, "", None, WHEN_QUIET, place[4] if place is not None else None
 
 
 def _asks(_: Duties, place: Place | None, event: Event) -> Next:
-    return ODD, "", None, AT_ONCE
+    return ODD, "", None, AT_ONCE, place[4] if place is not None else None
 
 
 _STEPS: Final[dict[type, Step]] = {

@@ -30,8 +30,8 @@ DutyKind = Literal[
 ]
 """`complaint`: a complaint for the site to deal with (SD-01). `contact`, `progress`, `settle`, `follow_up`: its clocks (SD-02,
 SD-07, SD-03, SD-05). `major`, `flagged`: headquarters is told at once (SD-04, SD-08). `return_request`: the site is asked to
-return a parcel (TT-09); `return_answer`: origin is asked what to do (TT-10); `return`: a paid return to be carried out (TT-13);
-`hold`: the hold period (TT-11); `return_fee`: a fee to be paid (TT-12); `disposal`: the delivery link may dispose of the goods.
+return a parcel (TT-09); `return_answer`: origin is asked what to do (TT-10), or can still say it during a hold (TT-11); `return`: a
+paid return to be carried out (TT-13); `hold`: the hold period (TT-11); `return_fee`: a fee to be paid (TT-12); `disposal`: the delivery link may dispose of the goods.
 `forward_notice`, `answer_notice`: a damage notice to pass on or to answer (TT-24). `report_window`: the last moment for a report
 that the site may want to make. `fine`: a finding that time alone will bring, unless the site acts."""
 
@@ -40,7 +40,7 @@ class Duty(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One thing that somebody has to do or to know about a waybill.
 
     A duty without `due_at` is only told. One that was done, or has become void, is no longer among a waybill's duties;
-    one that was missed stays until it is done.
+    one that was missed stays until it is done. `hold` and `report_window` end with their term.
     """
 
     duty_id: str
@@ -51,7 +51,7 @@ class Duty(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     desk: str | None = None
     """The desk that has to act (`follow_up`, `progress`), None where it is a site or headquarters' own desks."""
     begun_at: datetime
-    """When it came into being: for what is told at once, the event's moment."""
+    """When it came into being: for what is told at once, the event's moment; for what time alone brings, when it is told."""
     due_at: datetime | None = None
     """The last second in which it is done in time."""
     rule: str | None = None
@@ -64,7 +64,8 @@ class Duty(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Of a `fine`: the reason as the finding would give it."""
     clause: Clause | None = None
     note: str | None = None
-    """One word of the contract that tells more: a complaint's category, a major complaint's or a flag's ground."""
+    """One word of the contract that tells more: a complaint's category, a major complaint's or a flag's ground, the kind of
+    the report or notice whose term ends."""
 
 
 class DutiesData(msgspec.Struct, frozen=True, kw_only=True):

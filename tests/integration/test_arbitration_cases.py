@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from services.arbitration import domain, judging
+from services.arbitration import judging
 from services.arbitration.casefile import MASK
+from services.arbitration.domain import decision
 from tests.support.arbitration import (
     START,
     STREAM_EVENTS_MAX,
@@ -173,15 +174,15 @@ async def test_a_rule_that_raises_parks_only_its_waybill_until_it_is_retried(
     hub: Arbitration, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bad, good = new_subject(), new_subject()
-    decide = domain.decide
+    judged = decision.judged
     defective = True
 
     def raise_for_one(known: Any, *others: Any) -> Any:
         if defective and known and known[0].event.subject == bad:
             raise ZeroDivisionError("a rule divides by nothing")
-        return decide(known, *others)
+        return judged(known, *others)
 
-    monkeypatch.setattr(judging, "decide", raise_for_one)
+    monkeypatch.setattr(judging, "judged", raise_for_one)
     events = parcel(bad, START, unscanned="HBJ1")
     await hub.publish(*events[:5], *parcel(good, START))
     await hub.publish(*events[5:])
@@ -230,15 +231,15 @@ async def test_a_retry_that_fails_again_stays_parked_and_counts(
     hub: Arbitration, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bad = new_subject()
-    decide = domain.decide
+    judged = decision.judged
     defective = True
 
     def raise_for_one(known: Any, *others: Any) -> Any:
         if defective and known and known[0].event.subject == bad:
             raise KeyError("x")
-        return decide(known, *others)
+        return judged(known, *others)
 
-    monkeypatch.setattr(judging, "decide", raise_for_one)
+    monkeypatch.setattr(judging, "judged", raise_for_one)
     await hub.publish(*parcel(bad, START))
     await until_parked(hub, bad)
     assert (await hub.http.post(f"/v1/parked/{bad}/retry")).status_code == 202

@@ -142,10 +142,11 @@ class Arbitration:
 
     async def reviewed(self, subject: str) -> None:
         """Return once everything consumed so far is decided upon: no review of the waybill waits but for its term."""
-        planned = "SELECT 1 FROM reviews WHERE subject = :subject AND priority <> :timed"
+        planned = "SELECT 1 FROM reviews WHERE subject = :subject AND priority <> ALL(:later)"
+        later = [reviews.TIMED, reviews.WINDOW]
 
         async def none_waits() -> bool:
-            return not await self.rows(planned, subject=subject, timed=reviews.TIMED)
+            return not await self.rows(planned, subject=subject, later=later)
 
         await until(none_waits, f"no review of {subject} waits")
 

@@ -77,8 +77,14 @@ def decide(
 
     The same events, facts, rulebooks and moment give the same decision, whoever asks and however the events came.
     """
-    rules = rulebooks.of(network)
-    case = asked(events, facts, rules, now)
+    return judged(events, facts, rulebooks.of(network), now)[0]
+
+
+def judged(
+    events: Sequence[Known[Event]], facts: Facts, rules: NetworkRules, now: datetime
+) -> tuple[Decision, Case]:
+    """`decide` by the rules of the waybill's network; and the waybill as `asked` gives it."""
+    case = first = asked(events, facts, rules, now)
     found, standing = _settled(case, rules, case.found)
     if standing.overturned:
         # A loss that was taken away replaces no delay any more.
@@ -88,7 +94,7 @@ def decide(
     if added:
         standing = after_rules(case, [*found, *added])
     findings = with_payments(case, standing.findings())
-    return Decision(
+    decision = Decision(
         findings=findings,
         overturned=list(standing.overturned.values()),
         chain=case.custody,
@@ -98,6 +104,7 @@ def decide(
         origin=case.custody.origin_site,
         exemptions=sorted(case.exemptions),
     )
+    return decision, first
 
 
 def _settled(case: Case, rules: NetworkRules, judged: list[Finding]) -> tuple[list[Finding], Standing]:
@@ -172,4 +179,4 @@ def merge(previous: Sequence[Finding], decision: Decision) -> list[Finding]:
     return [*merged, *standing.values()]
 
 
-__all__ = ["Decision", "Standing", "Status", "asked", "decide", "merge"]
+__all__ = ["Decision", "Standing", "Status", "asked", "decide", "judged", "merge"]

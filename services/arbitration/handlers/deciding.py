@@ -21,16 +21,17 @@ from services.arbitration.facts import FactBook
 from services.arbitration.handlers import projecting
 from services.arbitration.handlers.ingest import Ingest
 from services.arbitration.handlers.pace import Pace, quiet_at
-from services.arbitration.judging import Judged, Judgement, Judging
+from services.arbitration.handlers.publishing import publish_duties, publish_verdicts
+from services.arbitration.judging import Judgement, Judging
 from services.arbitration.projections.silences import next_look
 from services.arbitration.settings import ArbitrationSettings
-from services.arbitration.store import cases, conflicts, facts, journal, reviews
+from services.arbitration.store import cases, conflicts, duties, facts, journal, reviews
 from services.arbitration.store.reviews import Review, ReviewRow
 from services.arbitration.stream import Stream, read_stream
-from services.arbitration.watch import DECIDED, Place, Watch
+from services.arbitration.watch import DECIDED, Place, Watch, stays
 from shared import metrics
 from shared.bus.assignment import Assignment
-from shared.bus.outbox import OutboxRelay, enqueue
+from shared.bus.outbox import OutboxRelay
 from shared.bus.positions import Fenced
 from shared.bus.runner import ConsumerRunner
 from shared.bus.transient import TRANSIENT, unless_cancelled
@@ -40,10 +41,9 @@ from shared.db import is_refused
 
 log = structlog.get_logger(__name__)
 
-VERDICTS = "arbitration.verdicts"
-
 _decided = metrics.counter("decided", "Waybills looked at and judged.", "verdicts")
 _issued = metrics.counter("verdicts_issued", "Verdict versions issued.", "verdicts")
+_told = metrics.counter("duties_published", "Lists of duties published because they changed.", "records")
 _parked = metrics.counter("parked", "Waybills set aside because their decision raised.", "verdicts")
 
 
@@ -185,6 +185,7 @@ class Deciding:
             subject: self._watch.begin_look(work.wanted[subject].partition, subject) for subject in subjects
         }
         work.streams = await journal.read(driver, subjects)
+        work.published = await duties.published(driver, subjects)
         with_findings = [
             s for s, head in work.heads.items() if s in work.wanted and self._judging.has_findings(head)
         ]
@@ -251,7 +252,8 @@ class Deciding:
         missed = await facts.count_dated(driver) != work.facts_dated
         self._facts_missed |= missed
         await reviews.insert(driver, self._following(work, again=missed))
-        await self._publish(connection, issued)
+        await publish_verdicts(connection, outcomes)
+        _told.inc(await publish_duties(connection, driver, outcomes, work.published))
         # Under the locks, so that no event of these partitions is seen in between.
         for outcome in outcomes:
             if outcome.has_case:
@@ -285,19 +287,13 @@ class Deciding:
         return rows
 
     def _next_look(self, work: _Work, outcome: Judgement) -> datetime | None:
-        """When the verdict could change. A waybill without one is looked at before, should its parcel fall silent."""
-        due_at, looked = outcome.next_review_at, outcome.looked
+        """When the verdict could change or a duty begins. A waybill without a verdict is looked at before, should its parcel
+        fall silent."""
+        due_at, looked = outcome.next_look_at, outcome.looked
         if outcome.has_case or outcome.subject in work.heads or looked is None:
             return due_at if due_at is not None and work.is_new_term(outcome) else None
         silent_at = next_look(looked, self._settings.silence_look_hours)
         return min((at for at in (due_at, silent_at) if at is not None), default=None)
-
-    async def _publish(self, connection: AsyncConnection, issued: Sequence[Judged]) -> None:
-        by_partition: dict[int, list[tuple[bytes | None, bytes | None]]] = {}
-        for item in issued:
-            by_partition.setdefault(item.head.partition, []).append((item.head.subject.encode(), item.record))
-        for partition, records in by_partition.items():
-            await enqueue(connection, VERDICTS, partition, records)
 
 
 class _Work:
@@ -312,13 +308,14 @@ class _Work:
         self.heads: dict[str, cases.Head] = {}
         self.streams: dict[str, list[journal.Stored]] = {}
         self.first_issued: dict[str, dict[str, datetime]] = {}
+        self.published: dict[str, duties.Published] = {}
         self.places: dict[str, Place | None] = {}
         self.outcomes: list[Judgement] = []
 
     def add(self, review: Review) -> None:
         """Several reviews of a waybill are one look, for the most pressing reason."""
         known = self.wanted.get(review.subject)
-        if known is None or review.priority < known.priority:
+        if known is None or review.outranks(known):
             self.wanted[review.subject] = review
         if review.priority == reviews.TIMED:
             self.terms.add((review.subject, review.due_at))
@@ -346,23 +343,27 @@ class _Work:
         ]
 
     def drop_settled_terms(self, watch: Watch) -> None:
-        """A term that a newer verdict has overtaken needs no look: the verdict said when the next one is due.
+        """A term that a newer verdict has overtaken needs no look: the verdict said when the next one is due. Nor does a
+        parcel that may stay somewhere for too long, and has gone on.
 
-        That holds while the watch knows of the case: of a case that it has forgotten, as after a restart, the term may
-        be that of a scan which came since and asked for nothing else.
+        That holds while the watch knows of it: of a case that it has forgotten, as after a restart, the term may be that
+        of a scan which came since and asked for nothing else.
         """
-        for subject, head in self.heads.items():
-            asked = self.wanted[subject]
-            if asked.priority != reviews.TIMED or watch.place(asked.partition, subject) is not DECIDED:
-                continue
-            if head.next_review_at is None or head.next_review_at > self.cutoff:
+        for subject, asked in list(self.wanted.items()):
+            place = watch.place(asked.partition, subject)
+            if asked.priority == reviews.TIMED and place is DECIDED:
+                head = self.heads.get(subject)
+                settled = head is not None and (head.next_look_at is None or head.next_look_at > self.cutoff)
+            else:
+                settled = asked.priority == reviews.WINDOW and place is not None and not stays(place)
+            if settled:
                 del self.wanted[subject]
                 if subject in self.projected:
                     self.wanted[subject] = self.projected[subject]
 
     def is_new_term(self, outcome: Judgement) -> bool:
-        """Whether the next review stands in no row yet."""
+        """Whether the next look stands in no row yet."""
         head = self.heads.get(outcome.subject)
-        following = outcome.next_review_at
+        following = outcome.next_look_at
         assert following is not None
-        return head is None or head.next_review_at != following or (outcome.subject, following) in self.terms
+        return head is None or head.next_look_at != following or (outcome.subject, following) in self.terms

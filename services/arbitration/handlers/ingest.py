@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from services.arbitration.settings import ArbitrationSettings
 from services.arbitration.store import journal, reviews
-from services.arbitration.watch import AT_ONCE, WHEN_QUIET, Watch, Wish
+from services.arbitration.watch import AT_ONCE, STAYS, WHEN_QUIET, Watch, Wish
 from shared import metrics
 from shared.bus.dead_letters import DeadLetter, Fuse, record_dead_letters, source_of
 from shared.bus.partitioner import partition_of
@@ -23,6 +23,7 @@ from shared.events import (
     Event,
     EventRefused,
     FieldError,
+    ScanArrived,
     ScanCollected,
     check_time,
     decode_many,
@@ -134,6 +135,7 @@ class _Batch:
         self._stamped: dict[str, bytes] = {}
         self._unstamped: list[tuple[str, datetime, bytes]] = []
         self._wishes: dict[str, tuple[int, Wish]] = {}
+        self._stays: dict[str, tuple[int, ScanArrived]] = {}
         self.collected: list[str] = []
         """Waybills that were collected and of which nothing else is remembered."""
 
@@ -169,7 +171,9 @@ class _Batch:
             if place is None and event.__class__ is ScanCollected:
                 self.collected.append(subject)
                 wish = self._before_silence(wish, recorded)
-            if wish is not None:
+            if wish is STAYS:
+                self._stays[subject] = (record.partition, event)  # type: ignore[assignment]
+            elif wish is not None:
                 self._wish(subject, record.partition, wish)
 
     def _before_silence(self, wish: Wish, recorded: datetime | None) -> Wish:
@@ -216,7 +220,7 @@ class _Batch:
         return rows
 
     def review_rows(self) -> list[reviews.ReviewRow]:
-        """One row for each waybill that asked for something."""
+        """A row for each waybill that asked for something, and for each parcel that may stay for too long."""
         now = self._now
         quiet_at = now + timedelta(milliseconds=self._settings.settle_ms)
         rows: list[reviews.ReviewRow] = []
@@ -227,6 +231,15 @@ class _Batch:
                 rows.append((partition, reviews.AT_ONCE, now, now, subject))
             elif isinstance(wish, datetime):
                 rows.append((partition, reviews.TIMED, wish, now, subject))
+        for subject, (partition, event) in self._stays.items():
+            stay = self._watch.stay(partition, event)
+            _, wish = self._wishes.get(subject, (partition, None))
+            if stay is None or stay.until <= now or (wish is not None and not isinstance(wish, datetime)):
+                continue
+            look_at = max(stay.at, quiet_at)
+            if wish is None or look_at < wish:
+                # A look that comes before plans this one.
+                rows.append((partition, reviews.WINDOW, look_at, now, subject))
         return rows
 
 

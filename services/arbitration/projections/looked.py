@@ -31,6 +31,8 @@ class Looked(NamedTuple):
     facts: Facts
     rules: NetworkRules
     now: datetime
+    asked: Case | None = None
+    """What the decision was made of, where one was made at this look."""
 
     @property
     def network(self) -> str:
@@ -43,8 +45,8 @@ class Looked(NamedTuple):
         return [finding for finding in self.findings if finding.state != "revoked"]
 
     def case(self) -> Case:
-        """The waybill about which all rules were asked, as they see it: costs a decision, so only for the few that need it."""
-        return asked(self.known, self.facts, self.rules, self.now)
+        """The waybill about which all rules were asked, as they see it. Without a decision at this look it costs one."""
+        return self.asked or asked(self.known, self.facts, self.rules, self.now)
 
 
 def happened(known: Sequence[Known[Event]], now: datetime) -> Sequence[Known[Event]]:

@@ -14,7 +14,8 @@ from shared.events.outputs import Finding
 class Head(NamedTuple):
     """The newest issued version of a waybill's verdict.
 
-    `events` and `conflicts` are those that this version knows of; `verdict` is the VerdictData as JSON.
+    `events` and `conflicts` are those that this version knows of; `verdict` is the VerdictData as JSON. `next_look_at`: the
+    moment for which a review stands, no later than `next_review_at`.
     """
 
     subject: str
@@ -27,6 +28,7 @@ class Head(NamedTuple):
     next_review_at: datetime | None
     digest: str
     verdict: bytes
+    next_look_at: datetime | None
 
 
 _COLUMNS = Head._fields
@@ -41,8 +43,9 @@ _TYPES = (
     "timestamptz",
     "text",
     "bytea",
+    "timestamptz",
 )
-_SELECT = f"SELECT {', '.join(_COLUMNS)} FROM cases"
+_SELECT = f"SELECT {', '.join(_COLUMNS[:-1])}, coalesce(next_look_at, next_review_at) FROM cases"
 _UNNEST = ", ".join(f"${i}::{kind}[]" for i, kind in enumerate(_TYPES, 1))
 _UPDATE = (
     "UPDATE cases AS c SET "

@@ -60,7 +60,9 @@ async def exchanged(driver: Connection, network: str, month: date) -> list[Excha
 async def is_behind(driver: Connection, since: datetime) -> bool:
     """Whether some waybill has waited for its decision since before `since`: what is counted is not complete."""
     found: bool = await driver.fetchval(
-        "SELECT EXISTS (SELECT FROM reviews WHERE priority <> $1 AND due_at < $2)", reviews.TIMED, since
+        "SELECT EXISTS (SELECT FROM reviews WHERE priority <> ALL($1::smallint[]) AND due_at < $2)",
+        [reviews.TIMED, reviews.WINDOW],
+        since,
     )
     return found
 

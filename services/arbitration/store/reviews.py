@@ -25,11 +25,16 @@ TIMED: Final = 4
 PROJECT: Final = 5
 """A projection is rebuilt: the stream is replayed with the verdict that was last issued, no version is made."""
 
+WINDOW: Final = 6
+"""A parcel may stay where it is for too long: needed only while it does."""
+PRESSING: Final = (RETRY, AT_ONCE, FACTS, QUIET, TIMED, WINDOW, PROJECT)
+"""Which reviews come first: complaints before terms."""
+
 ReviewRow = tuple[int, int, datetime, datetime, str]
 """`(partition, priority, due_at, since, subject)`."""
 _COLUMNS = ("partition", "priority", "due_at", "since", "subject")
 _PRIORITIES = (
-    f"(VALUES {', '.join(f'({n})' for n in (RETRY, AT_ONCE, FACTS, QUIET, TIMED, PROJECT))}) AS p(priority)"
+    f"(VALUES {', '.join(f'({n}, {place})' for place, n in enumerate(PRESSING))}) AS p(priority, place)"
 )
 
 
@@ -42,6 +47,10 @@ class Review(NamedTuple):
     due_at: datetime
     since: datetime
     subject: str
+
+    def outranks(self, other: Review) -> bool:
+        """Whether it is the more pressing reason to look."""
+        return PRESSING.index(self.priority) < PRESSING.index(other.priority)
 
 
 async def insert(connection: Connection, rows: Sequence[ReviewRow]) -> None:
@@ -62,13 +71,13 @@ async def insert_of_cases(connection: Connection, subjects: Sequence[str], now: 
 
 
 async def due(connection: Connection, partitions: Sequence[int], until: datetime, limit: int) -> list[Review]:
-    """Up to `limit` reviews due by `until`: by priority, complaints before terms, then the earliest."""
+    """Up to `limit` reviews due by `until`: the most pressing first, then the earliest."""
     rows = await connection.fetch(
         "SELECT r.ctid::text, r.partition, p.priority, r.due_at, r.since, r.subject"
         f" FROM unnest($1::smallint[]) AS n(partition) CROSS JOIN {_PRIORITIES}"
         " CROSS JOIN LATERAL (SELECT ctid, * FROM reviews WHERE partition = n.partition AND priority = p.priority"
         " AND due_at <= $2 ORDER BY due_at LIMIT $3) AS r"
-        " ORDER BY p.priority, r.due_at LIMIT $3",
+        " ORDER BY p.place, r.due_at LIMIT $3",
         partitions,
         until,
         limit,

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from services.arbitration.casefile import issued_by
 from services.arbitration.domain import Facts, load_rulebooks
 from services.arbitration.judging import NOTHING_FOUND, Judgement, Judging, digest_of
+from services.arbitration.projections.duties import Ahead
 from services.arbitration.store.cases import Head
 from services.arbitration.store.journal import Stored
 from services.arbitration.stream import Stream, StreamTooLong, read_bodies, read_stream
@@ -28,7 +29,8 @@ Json = dict[str, Any]
 
 WHOLE = parcel(SUBJECT, START)
 UNSCANNED = parcel(SUBJECT, START, unscanned="HBJ1")
-judging = Judging(load_rulebooks(), "test")
+AHEAD = Ahead(fines=timedelta(hours=3), windows=timedelta(hours=2))
+judging = Judging(load_rulebooks(), "test", AHEAD)
 
 
 def stored(*batches: Sequence[Json], broker_at: datetime | None = None) -> list[Stored]:

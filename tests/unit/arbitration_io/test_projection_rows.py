@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from services.arbitration.domain import Facts
 from services.arbitration.judging import Judging
+from services.arbitration.projections.duties import Ahead
 from services.arbitration.projections.looked import Looked
 from services.arbitration.projections.scorecards import Sums, Tally, pack, tally, unpack
 from services.arbitration.projections.silences import next_look, parcel_of
@@ -23,7 +24,8 @@ from shared.events import Event
 from tests.unit.arbitration.build import BOOKS, Waybill, at
 from tests.unit.arbitration.test_properties import _streams as streams
 
-judging = Judging(BOOKS, "test")
+AHEAD = Ahead(fines=timedelta(hours=3), windows=timedelta(hours=2))
+judging = Judging(BOOKS, "test", AHEAD)
 DAYS = [day_number(at(day).date()) for day in range(40)]
 
 

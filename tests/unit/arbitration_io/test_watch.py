@@ -7,19 +7,21 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.arbitration.watch import AT_ONCE, DECIDED, WHEN_QUIET, Watch, Wish
-from shared.events import EVENT_TYPES, Event, ScanCollected, ScanOutForDelivery, decode
+from services.arbitration.watch import AT_ONCE, DECIDED, STAYS, WHEN_QUIET, Stay, Watch, Wish
+from shared.events import EVENT_TYPES, Event, ScanArrived, ScanCollected, ScanOutForDelivery, decode
 from tests.support.events import event as one_of
-from tests.support.line import parcel
+from tests.support.line import parcel, scan
 
 SUBJECT = "tiantian/560000000001"
 START = datetime(2026, 3, 4, 2, tzinfo=UTC)
 TERM = START + timedelta(days=7)
 OUT_TERM = START + timedelta(days=2)
+WINDOW = Stay(START + timedelta(days=3), START + timedelta(days=3, hours=1))
 PARTITION = 3
 
 
@@ -28,6 +30,9 @@ class Terms:
 
     def of_collection(self, event: ScanCollected) -> Wish:
         return TERM
+
+    def of_stay(self, event: ScanArrived) -> Stay | None:
+        return WINDOW
 
     def of_delivery(self, event: ScanOutForDelivery, arrived: datetime) -> Wish:
         return OUT_TERM
@@ -52,13 +57,49 @@ SIGNED = typed(parcel(SUBJECT, START))[-1]
 
 
 def test_an_ordinary_parcel_asks_for_nothing_but_its_terms() -> None:
-    assert see(watch(), ORDINARY) == [TERM, *[None] * 6, OUT_TERM]
+    assert see(watch(), ORDINARY) == [TERM, *[None] * 5, STAYS, OUT_TERM]
 
 
 def test_a_term_that_has_passed_waits_for_quiet_and_is_asked_for_once() -> None:
     """What comes with the event, as in a backlog, may explain it."""
     assert see(watch(), ORDINARY, TERM) == [WHEN_QUIET, *[None] * 7]
-    assert see(watch(), ORDINARY, OUT_TERM) == [TERM, *[None] * 6, WHEN_QUIET]
+    assert see(watch(), ORDINARY, OUT_TERM) == [TERM, *[None] * 5, STAYS, WHEN_QUIET]
+
+
+def bagged(site: str, *, piece: bool = False) -> ScanArrived:
+    """An arrival at HGZ1 where the ordinary parcel arrives there, by its bag or by the piece a little later."""
+    moment = START + timedelta(hours=11, minutes=20 * piece)
+    (found,) = typed([scan(SUBJECT, site, "scan.arrived", moment, via="piece" if piece else "bag")])
+    assert isinstance(found, ScanArrived)
+    return found
+
+
+def test_a_parcel_in_its_bag_asks_for_a_look_while_it_may_be_missing() -> None:
+    watching, arrived = watch(), bagged("HGZ1")
+    assert see(watching, [*ORDINARY[:2], arrived]) == [TERM, None, STAYS]
+    assert watching.stay(PARTITION, arrived) == WINDOW
+
+
+@pytest.mark.parametrize("after", [bagged("HGZ1", piece=True), ORDINARY[3]], ids=["scanned", "departed"])
+def test_a_parcel_that_was_in_its_bag_stays_no_more(after: Event) -> None:
+    watching, arrived = watch(), bagged("HGZ1")
+    assert see(watching, [*ORDINARY[:2], arrived, after])[-1] is None
+    assert watching.stay(PARTITION, arrived) is None
+
+
+def test_a_piece_that_was_scanned_before_its_bag_asks_for_a_look() -> None:
+    bag, piece = bagged("HGZ1"), bagged("HGZ1", piece=True)
+    earlier = msgspec.structs.replace(piece, time=bag.time - timedelta(minutes=1))
+    assert see(watch(), [*ORDINARY[:2], bag, earlier])[-1] == WHEN_QUIET
+
+
+def test_a_parcel_stays_at_its_destination_until_it_is_out() -> None:
+    watching, arrived = watch(), ORDINARY[6]
+    assert isinstance(arrived, ScanArrived)
+    see(watching, ORDINARY[:7])
+    assert watching.stay(PARTITION, arrived) == WINDOW
+    see(watching, ORDINARY[7:])
+    assert watching.stay(PARTITION, arrived) is None
 
 
 def test_a_signature_asks_for_a_look_when_the_waybill_is_quiet() -> None:

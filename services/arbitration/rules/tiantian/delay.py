@@ -64,6 +64,26 @@ def tt_04(case: Case, rule: Rule) -> Iterable[Finding]:
     return [finding for finding in findings if finding is not None]
 
 
+def delay_begins(case: Case, rule: Rule) -> int | None:
+    """The first second at which the delivery link is late with a parcel that nobody has delivered, tried to deliver in
+    vain or sent on by then; None where nothing runs. Without a report or a complaint this costs nothing yet."""
+    link = case.custody.delivery
+    terms = rule.on(case.today)
+    if link is None or link.leg == "return" or terms is None:
+        return None
+    due = delivery_due(case, link, terms, set()).day
+    day, _ = _delivery_day(case, link, terms, due)
+    return start_of(case.next_capped_day(due, 1, link.site)) if day is None else None
+
+
+def delay_finding(case: Case, rule: Rule) -> Finding | None:
+    """What the delivery link would answer for, were its delay reported at the moment of `case`."""
+    link = case.custody.delivery
+    assert link is not None
+    terms = rule.at(case.today)
+    return _finding(case, rule, terms, link.site, [_delivery(case, link, terms)], None, link.first)
+
+
 def _finding(
     case: Case,
     rule: Rule,

@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from services.arbitration.rules.case import Case
 from services.arbitration.rules.localtime import start_of
 from services.arbitration.rules.stream import Known
 from shared.events import ReturnFeeNotified, ReturnFeePaid
 
 
-def unpaid_notices(case: Case) -> tuple[Known[ReturnFeeNotified], Known[ReturnFeeNotified], int] | None:
-    """The first and the second notice of the fee and the moment from which the goods may be disposed of.
+class Fee(NamedTuple):
+    """A return fee that was notified: the first notice and the last second of its term, then the same of the second.
 
-    Both terms were, or will be, let pass: whether the second has passed by now is for the caller to compare.
+    The second counts only where the first term had lapsed and the notice was given by phone as well.
     """
+
+    first: Known[ReturnFeeNotified]
+    first_until: int
+    second: Known[ReturnFeeNotified] | None
+    second_until: int | None
+
+
+def notified_fee(case: Case) -> Fee | None:
+    """The fee that the delivery link has notified, None where it has not."""
     rule = case.rules.by_id.get("TT-12")
     notified = [n for n in case.of(ReturnFeeNotified) if n.event.data.site == case.custody.delivery_site]
     first = next((n for n in notified if n.event.data.round == 1), None)
@@ -21,13 +32,24 @@ def unpaid_notices(case: Case) -> tuple[Known[ReturnFeeNotified], Known[ReturnFe
         return None
     # Three days, the day of the notice included.
     days = terms["fee_days_incl"]
-    first_over = start_of(first.day + days)
+    first_until = start_of(first.day + days) - 1
     for second in notified:
         data = second.event.data
-        if data.round == 2 and data.by_phone and second.at >= first_over:
-            over = start_of(second.day + days)
-            return None if _paid_before(case, over, first.event.data.fee_fen) else (first, second, over)
-    return None
+        if data.round == 2 and data.by_phone and second.at > first_until:
+            return Fee(first, first_until, second, start_of(second.day + days) - 1)
+    return Fee(first, first_until, None, None)
+
+
+def unpaid_notices(case: Case) -> tuple[Known[ReturnFeeNotified], Known[ReturnFeeNotified], int] | None:
+    """The first and the second notice of the fee and the moment from which the goods may be disposed of.
+
+    Both terms were, or will be, let pass: whether the second has passed by now is for the caller to compare.
+    """
+    fee = notified_fee(case)
+    if fee is None or fee.second is None or fee.second_until is None:
+        return None
+    over = fee.second_until + 1
+    return None if paid_before(case, over, fee.first.event.data.fee_fen) else (fee.first, fee.second, over)
 
 
 def may_dispose_from(case: Case) -> int | None:
@@ -36,7 +58,8 @@ def may_dispose_from(case: Case) -> int | None:
     return notices[2] if notices is not None else None
 
 
-def _paid_before(case: Case, moment: int, fee_fen: int) -> bool:
+def paid_before(case: Case, moment: int, fee_fen: int) -> bool:
+    """Whether origin had paid the fee before a moment."""
     paid_fen = sum(
         payment.event.data.fee_fen
         for payment in case.of(ReturnFeePaid)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from services.arbitration.rules.case import ROLE_NAMES, Case, yuan
 from services.arbitration.rules.liability import counts
@@ -104,8 +104,23 @@ def _false_notice(case: Case, rule: Rule, terms: Terms, report: Report, false: F
     )
 
 
-def tt_24(case: Case, rule: Rule) -> Iterable[Finding]:
-    """Damage notice passed on (002 四2): the middle link forwards it to origin, origin answers with a plan."""
+class PassingOn(NamedTuple):
+    """What a site has to do with a damage notice: `forward` it to origin, or `answer` it with a plan.
+
+    `since`: what started the term; `limit`: its last second; `done`: what the site did, in time or late.
+    """
+
+    notice: Known[NoticePosted]
+    step: Literal["forward", "answer"]
+    site: str
+    since: Known[Any]
+    limit: int
+    done: Known[Any] | None
+    terms: Terms
+
+
+def passing_on(case: Case, rule: Rule) -> Iterator[PassingOn]:
+    """What TT-24 asks of middle links and of origin, for each damage notice."""
     origin = case.custody.origin_site
     if origin is None:
         return
@@ -119,17 +134,20 @@ def tt_24(case: Case, rule: Rule) -> Iterable[Finding]:
             or case.role_of(data.to_site) != "transit"
         ):
             continue
-        limit = notice.at + terms["pass_on_hours"] * HOUR_S
+        term_s = terms["pass_on_hours"] * HOUR_S
         forwarded = _forwarded(case, notice, origin)
-        if (forwarded is None or forwarded.at > limit) and case.review(limit + 1):
-            yield _missed(case, rule, terms, notice, data.to_site, limit, "forward", [notice, forwarded])
-        if forwarded is None:
-            continue
-        answer_limit = forwarded.at + terms["pass_on_hours"] * HOUR_S
-        answered = _answered(case, notice, origin)
-        if (answered is None or answered.at > answer_limit) and case.review(answer_limit + 1):
-            shown: list[Known[Any] | None] = [notice, forwarded, answered]
-            yield _missed(case, rule, terms, notice, origin, answer_limit, "answer", shown)
+        yield PassingOn(notice, "forward", data.to_site, notice, notice.at + term_s, forwarded, terms)
+        if forwarded is not None:
+            answered = _answered(case, notice, origin)
+            yield PassingOn(notice, "answer", origin, forwarded, forwarded.at + term_s, answered, terms)
+
+
+def tt_24(case: Case, rule: Rule) -> Iterable[Finding]:
+    """Damage notice passed on (002 四2): the middle link forwards it to origin, origin answers with a plan."""
+    for step in passing_on(case, rule):
+        in_time = step.done is not None and step.done.at <= step.limit
+        if not in_time and case.review(step.limit + 1):
+            yield _missed(case, rule, step)
 
 
 def _forwarded(case: Case, notice: Known[NoticePosted], origin: str) -> Known[NoticeForwarded] | None:
@@ -157,27 +175,19 @@ def _answered(case: Case, notice: Known[NoticePosted], origin: str) -> Known[Not
     return None
 
 
-def _missed(
-    case: Case,
-    rule: Rule,
-    terms: Terms,
-    notice: Known[NoticePosted],
-    site: str,
-    limit: int,
-    text: str,
-    evidence: list[Known[Any] | None],
-) -> Finding:
+def _missed(case: Case, rule: Rule, step: PassingOn) -> Finding:
+    data = step.notice.event.data
     return case.finding(
         rule,
-        terms,
+        step.terms,
         kind="alert",
-        site=site,
-        role=case.role_of(site),
-        trigger=limit + 1,
-        evidence=evidence,
-        text=text,
-        values={"posted": say_moment(notice.at), "by": notice.event.data.site, "limit": say_moment(limit)},
+        site=step.site,
+        role=case.role_of(step.site),
+        trigger=step.limit + 1,
+        evidence=[step.notice, step.since, step.done],
+        text=step.step,
+        values={"posted": say_moment(step.notice.at), "by": data.site, "limit": say_moment(step.limit)},
         uses=("pass_on_hours",),
-        calculation={"hours": terms["pass_on_hours"]},
-        suffix=notice.event.data.notice_id,
+        calculation={"hours": step.terms["pass_on_hours"]},
+        suffix=data.notice_id,
     )

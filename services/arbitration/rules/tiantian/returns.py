@@ -17,74 +17,99 @@ from shared.events.outputs import Award, Finding
 from shared.workdays import working_term
 
 
-class Overdue(NamedTuple):
-    """A return that is not carried out in time: the last day of the term and the days started after it."""
+class Return(NamedTuple):
+    """A return that the delivery link has to carry out: what asks for it, and the last day of its term.
 
+    `ended`: the return or the recipient's signature after which nothing is left to carry out.
+    """
+
+    trigger: Known[Any]
+    link: Link
     last: int
+    assumed: tuple[str, ...]
+    ended: Known[Any] | None
+    terms: Terms
+
+
+class Overdue(NamedTuple):
+    """How far a return is overdue: the days started after its term, up to a day."""
+
     until: int
     days: int
-    assumed: tuple[str, ...]
 
 
-def tt_09(case: Case, rule: Rule) -> Iterable[Finding]:
-    """Return not carried out (002 五1): origin asked in writing and the parcel has not gone back in two working days."""
+def asked_back(case: Case, rule: Rule) -> Return | None:
+    """The return that origin asked for in writing (TT-09), where there is one to carry out or that was carried out."""
     request = _request(case, case.custody.origin_site)
     delivery = case.custody.delivery
     terms = rule.on(request.day) if request is not None else None
     if request is None or delivery is None or terms is None:
-        return ()
+        return None
     # Nobody can send back what has not come yet.
     start = request.day if delivery.first.at <= request.at else delivery.first.day
-    overdue = _overdue(case, request, start, terms)
-    if overdue is None:
+    return _return(case, request, delivery, start, terms)
+
+
+def paid_back(case: Case, rule: Rule) -> Return | None:
+    """The return for which origin paid the fee (TT-13)."""
+    delivery = case.custody.delivery
+    paid = _payments(case)
+    terms = rule.on(paid[0].day) if paid else None
+    if delivery is None or terms is None:
+        return None
+    return _return(case, paid[0], delivery, paid[0].day, terms)
+
+
+def _payments(case: Case) -> list[Known[ReturnFeePaid]]:
+    origin = case.custody.origin_site
+    return [known for known in case.of(ReturnFeePaid) if known.event.data.site == origin]
+
+
+def _return(case: Case, trigger: Known[Any], link: Link, start: int, terms: Terms) -> Return | None:
+    """None where the parcel had gone back or was signed for before it was asked for."""
+    ends = [known for known in (case.custody.returned, case.custody.signature) if known is not None]
+    ended = min(ends, key=lambda known: known.at, default=None)
+    if ended is not None and ended.at < trigger.at:
+        return None
+    last_date, assumed = working_term(date_of(start), terms["return_working_days"])
+    return Return(trigger, link, day_number(last_date), assumed, ended, terms)
+
+
+def tt_09(case: Case, rule: Rule) -> Iterable[Finding]:
+    """Return not carried out (002 五1): origin asked in writing and the parcel has not gone back in two working days."""
+    asked = asked_back(case, rule)
+    overdue = _overdue(case, asked) if asked is not None else None
+    if asked is None or overdue is None:
         return ()
-    amount_fen = _days_fine(overdue, terms)
-    values: dict[str, Value] = {"requested": say_moment(request.at)}
-    return [
-        _overdue_finding(
-            case, rule, terms, overdue, delivery, request, amount_fen, values, {"days": overdue.days}
-        )
-    ]
+    amount_fen = _days_fine(overdue, asked.terms)
+    values: dict[str, Value] = {"requested": say_moment(asked.trigger.at)}
+    return [_overdue_finding(case, rule, asked, overdue, amount_fen, values, {"days": overdue.days})]
 
 
 def tt_13(case: Case, rule: Rule) -> Iterable[Finding]:
     """Fee taken, not returned (002 五5): the fee back, and 50 for each day started after two working days."""
-    delivery = case.custody.delivery
-    origin = case.custody.origin_site
-    paid = [known for known in case.of(ReturnFeePaid) if known.event.data.site == origin]
-    terms = rule.on(paid[0].day) if paid else None
-    if delivery is None or terms is None:
+    paid = paid_back(case, rule)
+    overdue = _overdue(case, paid) if paid is not None else None
+    if paid is None or overdue is None:
         return ()
-    overdue = _overdue(case, paid[0], paid[0].day, terms)
-    if overdue is None:
-        return ()
-    fee_fen = sum(known.event.data.fee_fen for known in paid)
-    amount_fen = fee_fen + _days_fine(overdue, terms)
-    values: dict[str, Value] = {"paid": say_moment(paid[0].at), "fee": yuan(fee_fen)}
+    fee_fen = sum(known.event.data.fee_fen for known in _payments(case))
+    amount_fen = fee_fen + _days_fine(overdue, paid.terms)
+    values: dict[str, Value] = {"paid": say_moment(paid.trigger.at), "fee": yuan(fee_fen)}
     calculation = {"fee_fen": fee_fen, "days": overdue.days}
-    return [_overdue_finding(case, rule, terms, overdue, delivery, paid[0], amount_fen, values, calculation)]
+    return [_overdue_finding(case, rule, paid, overdue, amount_fen, values, calculation)]
 
 
-def _overdue(case: Case, trigger: Known[Any], start: int, terms: Terms) -> Overdue | None:
-    """How overdue the return is that `trigger` asks for; None where it is not, or not any more possible."""
-    last_date, assumed = working_term(date_of(start), terms["return_working_days"])
-    last = day_number(last_date)
-    ends = [known.at for known in (case.custody.returned, case.custody.signature) if known is not None]
-    if ends and min(ends) < trigger.at:
-        return None
-    ended = next(
-        (k for k in (case.custody.returned, case.custody.signature) if k is not None and k.at == min(ends)),
-        None,
-    )
-    if ended is not None:
-        until = ended.day
+def _overdue(case: Case, asked: Return) -> Overdue | None:
+    """How overdue the return is; None where it is not."""
+    if asked.ended is not None:
+        until = asked.ended.day
     else:
-        rate_fen = terms["fine_per_day_fen"]
-        cap_days = -(-terms["delay_cap_fen"] // rate_fen) if rate_fen else 0
-        until = min(case.today, last + cap_days)
-        if case.today < last + cap_days:
-            case.review(start_of(max(case.today, last) + 1))
-    return Overdue(last, until, until - last, assumed) if until > last else None
+        rate_fen = asked.terms["fine_per_day_fen"]
+        cap_days = -(-asked.terms["delay_cap_fen"] // rate_fen) if rate_fen else 0
+        until = min(case.today, asked.last + cap_days)
+        if case.today < asked.last + cap_days:
+            case.review(start_of(max(case.today, asked.last) + 1))
+    return Overdue(until, until - asked.last) if until > asked.last else None
 
 
 def _days_fine(overdue: Overdue, terms: Terms) -> int:
@@ -94,77 +119,99 @@ def _days_fine(overdue: Overdue, terms: Terms) -> int:
 def _overdue_finding(
     case: Case,
     rule: Rule,
-    terms: Terms,
+    asked: Return,
     overdue: Overdue,
-    delivery: Link,
-    trigger: Known[Any],
     amount_fen: int,
     values: dict[str, Value],
     calculation: dict[str, Any],
 ) -> Finding:
     origin = case.custody.origin_site or ""
-    payee = origin if origin and origin != delivery.site else "hq"
+    terms, site = asked.terms, asked.link.site
+    payee = origin if origin and origin != site else "hq"
     rate_fen = terms["fine_per_day_fen"]
     return case.finding(
         rule,
         terms,
         kind="fine",
-        site=delivery.site,
+        site=site,
         role="delivery",
-        trigger=trigger.at,
+        trigger=asked.trigger.at,
         amount_fen=amount_fen,
         awards=[Award(payee, amount_fen)],
-        evidence=[trigger, case.custody.returned],
+        evidence=[asked.trigger, case.custody.returned],
         values={
             **values,
-            "last": say_day(overdue.last),
+            "last": say_day(asked.last),
             "until": say_day(overdue.until),
             "days": overdue.days,
             "rate": yuan(rate_fen),
             "amount": yuan(amount_fen),
         },
         uses=("fine_per_day_fen", "delay_cap_fen", "return_working_days"),
-        assumed=overdue.assumed,
+        assumed=asked.assumed,
         calculation={**calculation, "rate_fen": rate_fen, "cap_fen": terms["delay_cap_fen"]},
     )
 
 
-def tt_10(case: Case, rule: Rule) -> Iterable[Finding]:
-    """Return request unanswered (002 五2): after 17:00 of day 3 the delivery link may return the parcel itself."""
+def unanswered(case: Case, rule: Rule) -> tuple[Known[ReturnRequested], int] | None:
+    """The delivery link's written request that origin has not answered, and the last second for the answer (TT-10)."""
     request = _request(case, case.custody.delivery_site)
     terms = rule.on(request.day) if request is not None else None
     if request is None or terms is None:
-        return ()
+        return None
     returned = case.custody.returned
     if _answers(case, request) or (returned is not None and returned.at >= request.at):
+        return None
+    return request, clock_of(request.day + terms["answer_days"], terms["answer_hour"])
+
+
+def tt_10(case: Case, rule: Rule) -> Iterable[Finding]:
+    """Return request unanswered (002 五2): after 17:00 of day 3 the delivery link may return the parcel itself."""
+    waiting = unanswered(case, rule)
+    if waiting is None or not case.review(waiting[1] + 1):
         return ()
-    until = clock_of(request.day + terms["answer_days"], terms["answer_hour"])
-    if not case.review(until + 1):
-        return ()
+    request, until = waiting
     values: dict[str, Value] = {"requested": say_moment(request.at), "until": say_moment(until)}
-    return [_entitlement(case, rule, terms, until + 1, [request], values)]
+    return [_entitlement(case, rule, rule.at(request.day), until + 1, [request], values)]
+
+
+class Hold(NamedTuple):
+    """A parcel that origin has asked to hold: the request, origin's answer, and the last second of the hold period."""
+
+    request: Known[ReturnRequested]
+    answer: Known[ReturnAnswered]
+    until: int
+
+
+def held(case: Case, rule: Rule) -> Hold | None:
+    """The hold that no later answer of origin has ended (TT-11)."""
+    found = _hold(case)
+    terms = rule.on(found[0].day) if found is not None else None
+    if found is None or terms is None:
+        return None
+    request, hold = found
+    until = clock_of(request.day + terms["hold_days"], terms["answer_hour"])
+    later = [a for a in _answers(case, request) if a.at > hold.at]
+    if any(answer.event.data.answer != "hold" or answer.at > until for answer in later):
+        return None
+    return Hold(request, hold, until)
 
 
 def tt_11(case: Case, rule: Rule) -> Iterable[Finding]:
     """Hold period over (002 五3): after 17:00 of day 10 the delivery link may hold on or return, until origin answers anew."""
-    held = _hold(case)
-    terms = rule.on(held[0].day) if held is not None else None
-    if held is None or terms is None:
+    hold = held(case, rule)
+    if hold is None:
         return ()
-    request, hold = held
-    until = clock_of(request.day + terms["hold_days"], terms["answer_hour"])
-    later = [a for a in _answers(case, request) if a.at > hold.at]
-    if any(answer.event.data.answer != "hold" or answer.at > until for answer in later):
-        return ()
-    arises = max(until + 1, hold.at)
+    arises = max(hold.until + 1, hold.answer.at)
     if not case.review(arises):
         return ()
     values: dict[str, Value] = {
-        "requested": say_moment(request.at),
-        "answered": say_moment(hold.at),
-        "until": say_moment(until),
+        "requested": say_moment(hold.request.at),
+        "answered": say_moment(hold.answer.at),
+        "until": say_moment(hold.until),
     }
-    return [_entitlement(case, rule, terms, arises, [request, hold], values)]
+    terms = rule.at(hold.request.day)
+    return [_entitlement(case, rule, terms, arises, [hold.request, hold.answer], values)]
 
 
 def tt_12(case: Case, rule: Rule) -> Iterable[Finding]:
