@@ -6,9 +6,12 @@ from fastapi import FastAPI
 
 from services.notify.api.notices import router
 from services.notify.feed import NoticeFeed
+from services.notify.handlers.directory import Directory
+from services.notify.handlers.dispatch import Dispatcher, Unheard
+from services.notify.handlers.teller import Teller
 from services.notify.handlers.verdicts import VERDICTS_TOPIC, VerdictHandler
 from services.notify.settings import NotifySettings
-from services.notify.texts import Language, Texts
+from services.notify.texts import Texts
 from shared import log
 from shared.bus.assignment import RunnerLimits
 from shared.bus.runner import ConsumerRunner
@@ -28,16 +31,21 @@ def application(settings: NotifySettings) -> FastAPI:
         zone_name=settings.time_zone,
     )
 
-    def language_of(network: str, site: str) -> Language:
-        record = service.registries.sites.get(f"{network}/{site}")
-        return record.language if record else settings.notice_language
-
+    directory = Directory(service.registries.sites, settings)
+    teller = Teller(texts, directory, slice_notices=settings.notice_slice)
+    dispatcher = Dispatcher(
+        {
+            VERDICTS_TOPIC: VerdictHandler(settings, service.clock, teller, wake=service.relay.wake),
+            "arbitration.duties": Unheard(),
+            "penalties.periods": Unheard(),
+        }
+    )
     runner = ConsumerRunner(
         settings,
         service.engine,
-        topics=(VERDICTS_TOPIC,),
+        topics=dispatcher.topics,
         group=settings.consumer_group,
-        handler=VerdictHandler(settings, service.clock, texts, language_of, wake=service.relay.wake),
+        handler=dispatcher,
         limits=RunnerLimits(
             batch_records_max=settings.batch_records_max, session_timeout_ms=settings.session_timeout_ms
         ),

@@ -6,7 +6,14 @@ from typing import Literal
 
 from pydantic import Field
 
+from shared.registry import SITE_PATTERN
 from shared.settings import ServiceSettings
+
+
+def _desk(entry: str, who: str) -> str:
+    """A setting that names a desk's entry of the site registry: its language, addresses, preferences and list."""
+    entry_of: str = Field(entry, pattern=SITE_PATTERN, description=f"entry of the site registry for {who}")
+    return entry_of
 
 
 class NotifySettings(ServiceSettings):
@@ -39,3 +46,9 @@ class NotifySettings(ServiceSettings):
         1_000, ge=1, description="streams open at once; more are answered 503"
     )
     stream_keepalive_s: float = Field(15.0, gt=0, description="silence after which a stream sends a comment")
+
+    desk_manager: str = _desk("HQ-MANAGER", "the responsible manager: escalations and major complaints")
+    desk_operations: str = _desk("HQ-OPERATIONS", "operations: major complaints, and desks without an entry")
+    desk_deputy: str = _desk("HQ-DEPUTY", "the deputy general manager: major and flagged complaints")
+    desk_insurer: str = _desk("HQ-INSURER", "the insurer desk: insured parcels that were damaged or lost")
+    desk_statistics: str = _desk("HQ-STATISTICS", "statistics: the monthly report")

@@ -14,7 +14,8 @@ from typing import Literal
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
-from services.notify.domain.findings import Cause, changed_members
+from services.notify.domain.findings import changed_members
+from services.notify.domain.telling import Telling
 
 Language = Literal["zh", "en"]
 LANGUAGES: tuple[Language, ...] = ("zh", "en")
@@ -35,7 +36,7 @@ class Words:
 
 
 class Texts:
-    """Renders causes. `evidence_max` bounds the evidence listed; the rest is counted."""
+    """Renders tellings. `evidence_max` bounds the evidence listed; the rest is counted."""
 
     def __init__(
         self, folder: Path = TEMPLATES, *, evidence_max: int, appeal_days: int, zone_name: str
@@ -59,19 +60,15 @@ class Texts:
         )
         self._templates: dict[tuple[str, str], Template] = {}
 
-    def render(self, cause: Cause, *, network: str, waybill: str, language: Language) -> Words:
-        """The words for `cause` in `language`. A missing template or member raises: a defect of the templates."""
-        template = self._template(language, cause.occasion)
-        text = template.render(
-            network=network,
-            waybill=waybill,
-            site=cause.site,
-            finding=cause.finding,
-            before=cause.before,
-            stake=cause.stake,
-            stake_before=cause.stake_before,
-            version=cause.version,
-            due_at=cause.due_at,
+    def render(self, telling: Telling, language: Language) -> Words:
+        """The words of `telling` in `language`. A missing template or value raises: a defect of the templates."""
+        text = self._template(language, telling.occasion).render(
+            telling.values,
+            network=telling.network,
+            waybill=telling.waybill,
+            site=telling.site,
+            version=telling.version,
+            due_at=telling.due_at,
         )
         title, _, body = text.strip().partition("\n")
         return Words(title.strip(), re.sub(r"\n{3,}", "\n\n", body.strip()))

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from services.notify.handlers.verdicts import notice_id
+from services.notify.domain.findings import telling_of
 from shared.bus.producer import OutRecord
 from shared.events.outputs import Award, VerdictData
 from shared.settings import ServiceSettings
@@ -122,13 +122,5 @@ def expected(delivery: list[VerdictData]) -> set[str]:
     for waybill in {v.waybill for v in delivery}:
         versions = [v for v in delivery if v.waybill == waybill]
         for cause in told(*versions)[1]:
-            where = (
-                versions[0].network,
-                waybill,
-                cause.finding.finding_id,
-                cause.version,
-                cause.site,
-                "in_app",
-            )
-            ids.add(notice_id(cause.occasion, *where))
+            ids.add(telling_of(cause, versions[0].network, waybill, None).notice_id("in_app"))
     return ids

@@ -38,6 +38,15 @@ class Listed:
 
 
 @dataclass(frozen=True, slots=True)
+class NewNotice:
+    """A notice to be stored. `send_after`: not sent before; `about`: what makes it void while it is queued."""
+
+    notice: NoticeData
+    send_after: datetime | None = None
+    about: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Filter:
     """Which notices are asked for; None leaves a member open."""
 
@@ -60,20 +69,25 @@ class Filter:
 # -- notices ------------------------------------------------------------------------------------------------------
 
 
-async def add_delivered(connection: AsyncConnection, new: Sequence[NoticeData]) -> list[NoticeData]:
-    """Store notices that are delivered by being readable; returns those that were not there before."""
+async def add(connection: AsyncConnection, new: Sequence[NewNotice]) -> list[NoticeData]:
+    """Store notices; returns those that were not there before. One that is delivered already was so when made."""
     if not new:
         return []
+    made = [one.notice for one in new]
     columns: dict[str, list[Any]] = {
-        name: [getattr(one, name) for one in new] for name in NoticeData.__struct_fields__
+        name: [getattr(one, name) for one in made] for name in NoticeData.__struct_fields__
     }
-    columns["notice_id"] = [UUID(one.notice_id) for one in new]
-    columns["state"] = ["delivered"] * len(new)
+    columns["notice_id"] = [UUID(one.notice_id) for one in made]
     columns["attempts"] = [
-        _encoder.encode([{"at": one.created_at, "outcome": "delivered"}]).decode() for one in new
+        _encoder.encode(
+            [{"at": one.created_at, "outcome": "delivered"}] if one.state == "delivered" else []
+        ).decode()
+        for one in made
     ]
+    columns["send_after"] = [one.send_after for one in new]
+    columns["about"] = [None if one.notice.channel == "in_app" else one.about for one in new]
     fresh = {str(notice_id) for notice_id in (await connection.execute(_ADD, columns)).scalars()}
-    return [one for one in new if one.notice_id in fresh]
+    return [one for one in made if one.notice_id in fresh]
 
 
 async def find(connection: AsyncConnection, notice_id: UUID) -> Listed | None:
@@ -162,6 +176,8 @@ _ADDED = {
     "due_at": DateTime(timezone=True),
     "created_at": DateTime(timezone=True),
     "attempts": Text,
+    "send_after": DateTime(timezone=True),
+    "about": Text,
 }
 _ADD = text(
     f"""INSERT INTO notices ({", ".join(_ADDED)})
