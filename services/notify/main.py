@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from fastapi import FastAPI
 
-from services.notify.api.notices import router
+from services.notify.api import notices, preferences
 from services.notify.feed import NoticeFeed
 from services.notify.handlers.directory import Directory
 from services.notify.handlers.dispatch import Dispatcher, Unheard
+from services.notify.handlers.duties import DUTIES_TOPIC, DutyHandler
+from services.notify.handlers.reminding import ReadUpTo, Reminding
 from services.notify.handlers.teller import Teller
 from services.notify.handlers.verdicts import VERDICTS_TOPIC, VerdictHandler
 from services.notify.settings import NotifySettings
@@ -32,11 +34,11 @@ def application(settings: NotifySettings) -> FastAPI:
     )
 
     directory = Directory(service.registries.sites, settings)
-    teller = Teller(texts, directory, slice_notices=settings.notice_slice)
+    teller = Teller(settings, texts, directory)
     dispatcher = Dispatcher(
         {
             VERDICTS_TOPIC: VerdictHandler(settings, service.clock, teller, wake=service.relay.wake),
-            "arbitration.duties": Unheard(),
+            DUTIES_TOPIC: DutyHandler(settings, service.clock, teller, directory, wake=service.relay.wake),
             "penalties.periods": Unheard(),
         }
     )
@@ -50,8 +52,22 @@ def application(settings: NotifySettings) -> FastAPI:
             batch_records_max=settings.batch_records_max, session_timeout_ms=settings.session_timeout_ms
         ),
     )
-    service.consume(runner, beside=[feed.run])
-    return service.app([router(service.engine, service.relay, feed, service.clock, settings)])
+    reminding = Reminding(
+        settings,
+        service.engine,
+        service.clock,
+        teller,
+        directory,
+        ReadUpTo(settings, service.engine, service.clock, runner, dispatcher.topics),
+        wake=service.relay.wake,
+    )
+    service.consume(runner, beside=[feed.run, reminding.run])
+    return service.app(
+        [
+            notices.router(service.engine, service.relay, feed, service.clock, settings),
+            preferences.router(service.engine, directory, service.clock, settings),
+        ]
+    )
 
 
 def main() -> None:

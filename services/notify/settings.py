@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
+from shared.events.duties import DutyKind
 from shared.registry import SITE_PATTERN
 from shared.settings import ServiceSettings
 
@@ -52,3 +53,24 @@ class NotifySettings(ServiceSettings):
     desk_deputy: str = _desk("HQ-DEPUTY", "the deputy general manager: major and flagged complaints")
     desk_insurer: str = _desk("HQ-INSURER", "the insurer desk: insured parcels that were damaged or lost")
     desk_statistics: str = _desk("HQ-STATISTICS", "statistics: the monthly report")
+    remind_hours: dict[DutyKind, Annotated[float, Field(gt=0)]] = Field(
+        {},
+        description='hours before the end of a term that its reminder is said, by kind of duty, as {"contact": 2}; '
+        "kinds not named keep the usual ones (docs/how-to/notices.md)",
+    )
+    appeal_reminder_hours: int = Field(
+        24, ge=1, description="hours before the end of the time to appeal that the site is reminded"
+    )
+    escalate_within_hours: int = Field(
+        72, ge=1, description="hours after which what began or ended is old news: neither told nor escalated"
+    )
+    reminder_bundle_minutes: int = Field(
+        15, ge=1, description="warnings to one site whose moments lie this close are one notice"
+    )
+    reminder_bundle_rows: int = Field(5_000, ge=1, description="parcels one such notice speaks of at most")
+    reminder_listed_max: int = Field(50, ge=1, description="parcels it lists; the rest is counted")
+    reminder_poll_ms: int = Field(1_000, ge=10, description="how often due reminders are looked for")
+    reminder_rows: int = Field(500, ge=1, description="reminders a transaction says at most")
+    digest_minutes: int = Field(
+        5, ge=0, description="minutes over which e-mails about findings are gathered; 0: each by itself"
+    )

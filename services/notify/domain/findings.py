@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, time, timedelta, tzinfo
 from typing import Literal
 
-from services.notify.domain.telling import Telling
+from services.notify.domain.telling import Telling, Void, storable
 from shared.events.outputs import Finding, VerdictData
 
 Occasion = Literal["finding_issued", "finding_changed", "finding_revoked", "finding_frozen", "appeal_decided"]
@@ -136,10 +136,20 @@ def telling_of(cause: Cause, network: str, waybill: str, partition: int | None) 
         finding_id=finding_id,
         version=cause.version,
         due_at=cause.due_at,
-        about=f"finding/{finding_id}",
-        replaces=cause.occasion in ("finding_changed", "finding_revoked", "appeal_decided"),
+        about=_about(cause),
         partition=partition,
     )
+
+
+def void_of(cause: Cause, network: str, waybill: str) -> Void | None:
+    """What `cause` makes void of what was told to its site before, None where that still holds."""
+    if cause.occasion in ("finding_changed", "finding_revoked", "appeal_decided"):
+        return Void(network, waybill, _about(cause), cause.site)
+    return None
+
+
+def _about(cause: Cause) -> str:
+    return f"finding/{storable(cause.finding.finding_id)}"
 
 
 def changed_members(before: Finding, now: Finding) -> list[str]:

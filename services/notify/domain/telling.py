@@ -9,6 +9,21 @@ from datetime import datetime
 from shared.ids import stable_id
 
 
+def storable(text: str) -> str:
+    """`text` without what PostgreSQL's text cannot hold."""
+    return text.replace("\x00", "\ufffd")
+
+
+@dataclass(frozen=True, slots=True)
+class Void:
+    """What is still queued `about` this is not to be said any more; to `site` only, where one is named."""
+
+    network: str
+    waybill: str
+    about: str
+    site: str | None = None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Telling:
     """Something to say to one site, before its words, its language and its channels are chosen."""
@@ -29,9 +44,7 @@ class Telling:
     due_at: datetime | None = None
     """The last second to act or to appeal."""
     about: str | None = None
-    """What a later telling or a duty done makes void while it is queued: `finding/…` or `duty/…`, within a waybill."""
-    replaces: bool = False
-    """Whether what is still queued `about` the same for the same site is void."""
+    """What a `Void` of the same waybill names: `finding/…`, `appeal/…` or `duty/…`."""
     partition: int | None = None
     """The partition of the records that tell of its notices; None leaves it to their key."""
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
+from services.notify.domain.preferences import Channel
+from services.notify.domain.sayings import Role, Saying
 from services.notify.settings import NotifySettings
 from services.notify.texts import Language
 from shared.registry import Registry, SiteRecord, is_site
-
-Channel = Literal["in_app", "webhook", "email"]
 
 
 class Directory:
@@ -38,10 +36,30 @@ class Directory:
             channels.append("email")
         return channels
 
-    def parent_of(self, network: str, site: str) -> str | None:
-        """The site above it, None where none is registered."""
-        record = self._sites.get(f"{network}/{site}")
-        return record.parent if record else None
+    def knows(self, network: str, site: str) -> bool:
+        """Whether the site is registered."""
+        return self._sites.get(f"{network}/{site}") is not None
+
+    def hearers(self, saying: Saying) -> list[str]:
+        """The sites and desks that `saying` is for, each once. A site without a parent has none above it."""
+        found = (self._hearer(role, saying) for role in saying.to)
+        return list(dict.fromkeys(site for site in found if site))
+
+    def _hearer(self, role: Role, saying: Saying) -> str | None:
+        match role:
+            case "manager":
+                return self.manager
+            case "operations":
+                return self.operations
+            case "deputy":
+                return self.deputy
+            case "parent":
+                record = self._sites.get(f"{saying.network}/{saying.site}")
+                return record.parent if record else None
+            case "site":
+                return saying.site
+            case "doer":
+                return saying.site or self.desk_site(saying.desk or "")
 
     def desk_site(self, code: str) -> str:
         """The entry of the complaint desk `code`: of that name in upper case where that can be one, else operations."""
