@@ -41,7 +41,7 @@ class Directory:
         return self._sites.get(f"{network}/{site}") is not None
 
     def hearers(self, saying: Saying) -> list[str]:
-        """The sites and desks that `saying` is for, each once. A site without a parent has none above it."""
+        """The sites and desks that `saying` is for, each once. Whose duty nobody's site is, operations are told."""
         found = (self._hearer(role, saying) for role in saying.to)
         return list(dict.fromkeys(site for site in found if site))
 
@@ -57,7 +57,7 @@ class Directory:
                 record = self._sites.get(f"{saying.network}/{saying.site}")
                 return record.parent if record else None
             case "site":
-                return saying.site
+                return saying.site or self.operations
             case "doer":
                 return saying.site or self.desk_site(saying.desk or "")
 
