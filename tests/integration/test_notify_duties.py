@@ -359,8 +359,8 @@ async def test_preferences_are_the_sites_own(moved: Moved) -> None:
         assert (await client.put(f"/v1/preferences/{network}/GZ01", json={})).status_code == 403
     shown_now = await moved.notify.get(path, key=own)
     assert shown_now["channels"]["risks"] == []
-    assert shown_now["quiet_hours"] == {"from": "22:00:00", "to": "07:00:00"}
-    assert shown_now["digest"] == {"enabled": True, "daily_at": "08:00:00"}
+    assert shown_now["quiet_hours"] == {"from": "22:00", "to": "07:00"}
+    assert shown_now["digest"] == {"enabled": True, "daily_at": "08:00"}
     await moved.notify.get(path, 200, key=desk)
     async with moved.notify.client(desk) as client:
         assert (await client.put(path, json={})).status_code == 403

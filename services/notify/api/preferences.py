@@ -6,7 +6,7 @@ from datetime import time
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Path
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.notify.domain.occasions import GROUPS, Group
@@ -21,6 +21,7 @@ from shared.http.problems import not_found
 from shared.registry import NETWORK_PATTERN, SITE_PATTERN
 
 OtherChannel = Literal["webhook", "email"]
+LocalTime = Annotated[str, Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d$", examples=["22:00"])]
 Reader = Annotated[Principal, Depends(require("read"))]
 Network = Annotated[str, Path(pattern=NETWORK_PATTERN)]
 Site = Annotated[str, Path(pattern=SITE_PATTERN)]
@@ -33,15 +34,8 @@ class _Body(BaseModel):
 class QuietBody(_Body):
     """Local times between which nothing is sent that can wait. `to` before `from` spans midnight."""
 
-    from_: time = Field(alias="from", description="local time, as 22:00")
-    to: time = Field(description="local time, as 07:00")
-
-    @field_validator("from_", "to")
-    @classmethod
-    def _local(cls, moment: time) -> time:
-        if moment.tzinfo is not None:
-            raise ValueError("is a local time: give it without an offset, as 22:00")
-        return moment
+    from_: LocalTime = Field(alias="from", description="local time, as 22:00")
+    to: LocalTime = Field(description="local time, as 07:00")
 
     @model_validator(mode="after")
     def _some_hours(self) -> QuietBody:
@@ -55,13 +49,11 @@ class DigestBody(_Body):
 
     enabled: bool = Field(True, description="false: each leaves by itself")
     every_minutes: int | None = Field(None, ge=1, le=1_440, description="gathered over so many minutes")
-    daily_at: time | None = Field(None, description="gathered until this local time, as 08:00")
+    daily_at: LocalTime | None = Field(None, description="gathered until this local time, as 08:00")
 
     @model_validator(mode="after")
     def _one_way(self) -> DigestBody:
         given = [name for name in ("every_minutes", "daily_at") if getattr(self, name) is not None]
-        if self.daily_at is not None and self.daily_at.tzinfo is not None:
-            raise ValueError("daily_at is a local time: give it without an offset, as 08:00")
         if not self.enabled and given:
             raise ValueError(f"the digest is off: leave {' and '.join(given)} out")
         if self.enabled and len(given) != 1:
@@ -72,7 +64,7 @@ class DigestBody(_Body):
 class PreferencesBody(_Body):
     """What a site has chosen. The list in the application always shows everything, at once."""
 
-    channels: dict[Group, list[OtherChannel]] = Field(
+    channels: dict[Group, Annotated[list[OtherChannel], Field(max_length=2)]] = Field(
         {},
         description=f"further channels by group of occasions; all for those not named: {', '.join(GROUPS)}",
     )
@@ -121,8 +113,8 @@ def _wishes(chosen: PreferencesBody) -> Wishes:
     quiet, digest = chosen.quiet_hours, chosen.digest
     return Wishes(
         channels={group: tuple(dict.fromkeys(wanted)) for group, wanted in chosen.channels.items()},
-        quiet=Quiet(quiet.from_, quiet.to) if quiet else None,
-        digest=Digest(digest.every_minutes, digest.daily_at) if digest else None,
+        quiet=Quiet(_time(quiet.from_), _time(quiet.to)) if quiet else None,
+        digest=_digest(digest) if digest else None,
     )
 
 
@@ -135,6 +127,22 @@ def _shown(wishes: Wishes, settings: NotifySettings) -> PreferencesBody:
     }
     return PreferencesBody(
         channels={group: named.get(group, ["webhook", "email"]) for group in GROUPS},
-        quiet_hours=QuietBody(from_=wishes.quiet.begins, to=wishes.quiet.ends) if wishes.quiet else None,
-        digest=DigestBody(enabled=gathers, every_minutes=digest.minutes, daily_at=digest.daily_at),
+        quiet_hours=QuietBody(from_=_text(wishes.quiet.begins), to=_text(wishes.quiet.ends))
+        if wishes.quiet
+        else None,
+        digest=DigestBody(
+            enabled=gathers, every_minutes=digest.minutes, daily_at=digest.daily_at and _text(digest.daily_at)
+        ),
     )
+
+
+def _digest(chosen: DigestBody) -> Digest:
+    return Digest(chosen.every_minutes, _time(chosen.daily_at) if chosen.daily_at else None)
+
+
+def _time(text: str) -> time:
+    return time.fromisoformat(text)
+
+
+def _text(local: time) -> str:
+    return f"{local:%H:%M}"

@@ -133,7 +133,9 @@ def _opening(duty: Duty, plan: Plan, said: Said, new: DutiesData, partition: int
         for other in new.duties
         if other.complaint_id is not None and other.complaint_id == duty.complaint_id and other.due_at
     )
+    # Whoever has to act is told the first of its terms; headquarters has none.
     own = [other.due_at for other in terms if other.due_at and _holder(other) == _holder(duty)]
+    first = min(own, default=None) if said.to == ("site",) else None
     return _saying(
         duty,
         plan,
@@ -142,7 +144,7 @@ def _opening(duty: Duty, plan: Plan, said: Said, new: DutiesData, partition: int
         partition,
         mark=duty.begun_at,
         at=duty.begun_at,
-        due_at=duty.due_at or min(own, default=None),
+        due_at=duty.due_at or first,
         terms=terms,
     )
 

@@ -82,7 +82,7 @@ class Reminding:
 
     async def _say(self, connection: AsyncConnection, ready: Mapping[int, datetime], now: datetime) -> bool:
         settings = self._settings
-        due = await reminders.take_single(connection, ready, now, limit=settings.reminder_rows)
+        due = await reminders.take_single(connection, ready, limit=settings.reminder_rows)
         if not due:
             due = await reminders.take_bundles(connection, ready, now, limit=settings.reminder_bundle_rows)
         alive = [saying for saying in due if saying.until is None or now <= saying.until]

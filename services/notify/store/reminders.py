@@ -36,13 +36,13 @@ async def any_due(connection: AsyncConnection, now: datetime) -> bool:
 
 
 async def take_single(
-    connection: AsyncConnection, ready: Mapping[int, datetime], now: datetime, *, limit: int
+    connection: AsyncConnection, ready: Mapping[int, datetime], *, limit: int
 ) -> list[Saying]:
-    """Mark as said up to `limit` of what fell due by the moment `ready` gives each partition; the most urgent first.
+    """Take away up to `limit` of what fell due by the moment `ready` gives each partition; the most urgent first.
 
-    What another copy is taking is left to it.
+    What another copy is taking is left to it. Planned again, it names the notice that exists, and makes none.
     """
-    rows = await connection.execute(_TAKE_SINGLE, {**_ready(ready), "now": now, "limit": limit})
+    rows = await connection.execute(_TAKE_SINGLE, {**_ready(ready), "limit": limit})
     return _decoded(rows.scalars())
 
 
@@ -51,7 +51,8 @@ async def take_bundles(
 ) -> list[Saying]:
     """Mark as said all that is due of the bundle that fell due first, up to `limit`; empty where another copy does so.
 
-    One copy at a time: two would tear a bundle in parts.
+    One copy at a time: two would tear a bundle in parts. What was said stays until its duty is gone: a bundle's notice
+    does not say by its id whom it was about.
     """
     if not (await connection.execute(_LOCK_BUNDLES)).scalar():
         return []
@@ -113,7 +114,7 @@ _FALLEN_DUE = """
     WHERE said_at IS NULL AND remind_at <= :last AND remind_at <= ready.moment"""
 _READY_PARAMETERS = (array_of("partitions", Integer), array_of("moments", DateTime(timezone=True)))
 _TAKE_SINGLE = text(
-    f"""UPDATE reminders SET said_at = :now WHERE reminder_id IN (
+    f"""DELETE FROM reminders WHERE reminder_id IN (
             SELECT reminder_id {_FALLEN_DUE} AND bundle IS NULL
             ORDER BY urgency, remind_at LIMIT :limit FOR UPDATE OF reminders SKIP LOCKED)
         RETURNING content"""

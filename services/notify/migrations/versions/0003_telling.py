@@ -36,7 +36,7 @@ def upgrade() -> None:
         sa.Column("bundle", sa.Text, comment="those of one bundle are said in one notice"),
         sa.Column("partition", sa.Integer, nullable=False, comment="of its waybill, over all topics"),
         sa.Column("content", sa.LargeBinary, nullable=False, comment="JSON: what is to be said"),
-        sa.Column("said_at", sa.DateTime(timezone=True)),
+        sa.Column("said_at", sa.DateTime(timezone=True), comment="of a bundle's, which stays; others go"),
         comment="what is to be said at a later moment; gone once what it is about is done",
     )
     op.create_index("reminders_subject", "reminders", ["subject", "about"])
