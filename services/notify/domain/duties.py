@@ -127,13 +127,10 @@ def _holder(duty: Duty) -> tuple[str | None, str | None]:
 
 
 def _opening(duty: Duty, plan: Plan, said: Said, new: DutiesData, partition: int) -> Saying:
-    """`said` when the duty comes, with the terms of the complaint it begins."""
-    terms = tuple(
-        other
-        for other in new.duties
-        if other.complaint_id is not None and other.complaint_id == duty.complaint_id and other.due_at
-    )
+    """`said` when the duty comes, with the terms of its complaint and, for headquarters, the site that is responsible."""
+    terms = tuple(other for other in _of_complaint(duty, new) if other.due_at)
     # Whoever has to act is told the first of its terms; headquarters has none.
+    site = duty.site or next((other.site for other in _of_complaint(duty, new) if other.site), None)
     own = [other.due_at for other in terms if other.due_at and _holder(other) == _holder(duty)]
     first = min(own, default=None) if said.to == ("site",) else None
     return _saying(
@@ -146,7 +143,15 @@ def _opening(duty: Duty, plan: Plan, said: Said, new: DutiesData, partition: int
         at=duty.begun_at,
         due_at=duty.due_at or first,
         terms=terms,
+        site=site,
     )
+
+
+def _of_complaint(duty: Duty, new: DutiesData) -> list[Duty]:
+    """All duties about the complaint that `duty` is about."""
+    if duty.complaint_id is None:
+        return []
+    return [other for other in new.duties if other.complaint_id == duty.complaint_id]
 
 
 def _planned(
@@ -208,6 +213,7 @@ def _saying(
     due_at: datetime | None = None,
     bundle: str | None = None,
     terms: tuple[Duty, ...] = (),
+    site: str | None = None,
 ) -> Saying:
     return Saying(
         occasion=said.occasion,
@@ -221,7 +227,7 @@ def _saying(
         urgency=plan.urgency,
         bundle=bundle,
         partition=partition,
-        site=duty.site,
+        site=site or duty.site,
         desk=duty.desk,
         due_at=due_at,
         duty=duty,

@@ -73,6 +73,12 @@ def test_headquarters_is_told_at_once(kind: str, to: tuple[str, ...]) -> None:
     assert said.to == to
 
 
+def test_headquarters_reads_which_site_is_responsible() -> None:
+    major = duty("major", site=None, note="regulator")
+    (said, _) = step([], duties(1, major, COMPLAINT, CONTACT)).say
+    assert (said.occasion, said.site, said.due_at) == ("complaint_major", "BJ02", None)
+
+
 def test_what_stays_is_not_told_again_and_what_is_done_is_dropped() -> None:
     result = step([COMPLAINT, CONTACT, SETTLE], duties(2, COMPLAINT, SETTLE))
     assert result == Step([], [], ["duty/contact/C1"])

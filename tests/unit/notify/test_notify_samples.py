@@ -6,6 +6,7 @@ import re
 from dataclasses import replace
 from datetime import UTC, datetime
 
+import msgspec
 import pytest
 from typer.testing import CliRunner
 
@@ -51,6 +52,21 @@ def test_a_complaint_says_when_it_was_opened_and_by_when_what_is_to_be_done(lang
     body = TEXTS.render(SAMPLES["complaint_opened"], language).body
     for moment_ in ("2026-03-02 09:12", "2026-03-03 09:12", "2026-03-05 24:00"):
         assert moment_ in body
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_what_is_told_again_for_another_reason_says_so(language: Language) -> None:
+    for occasion, members in (
+        ("complaint_opened", {"duty_id": "complaint/C1/1"}),
+        ("return_answer_wanted", {"rule": "TT-11"}),
+        ("return_answer_due", {"rule": "TT-11"}),
+    ):
+        usual = SAMPLES[occasion]
+        other = msgspec.structs.replace(usual.values["duty"], **members)  # type: ignore[type-var]
+        telling = replace(usual, values={**usual.values, "duty": other})
+        words, again = TEXTS.render(usual, language), TEXTS.render(telling, language)
+        assert words.title != again.title
+        assert words.body.splitlines()[0] != again.body.splitlines()[0]
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
