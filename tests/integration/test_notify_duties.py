@@ -52,6 +52,8 @@ class Moved:
     def until(self, moment: datetime) -> None:
         """Move the clock to `moment`; it never goes back."""
         advance(self.clock_file, max(timedelta(), moment - self.clock.now()))
+        # A clock looks at its file now and then; a new one looks at once.
+        self.clock = Clock(self.clock_file)
 
     async def tell(self, revision: int, *duties: Duty, waybill: str = WAYBILL) -> None:
         """Publish a waybill's duties, as found now, and wait until they are taken in."""
@@ -297,7 +299,10 @@ async def test_what_comes_and_goes_in_one_batch_never_leaves(
     parts: Parts, database: DatabaseFactory, tmp_path: Path
 ) -> None:
     process = NotifyProcess(
-        parts.bootstrap_servers, database("notify"), FAULTLINE_CLOCK_FILE=str(tmp_path / "clock.json")
+        parts.bootstrap_servers,
+        database("notify"),
+        FAULTLINE_CLOCK_FILE=str(tmp_path / "clock.json"),
+        FAULTLINE_CONSUMER_GROUP=f"batch-{new_network()}",
     )
     moved = Moved(process, tmp_path / "clock.json")
     site = site_of(moved.network, "BJ02", email="bj02@example.com")
@@ -452,8 +457,9 @@ async def test_two_copies_say_everything_once(
 async def test_a_database_that_knew_verdicts_only_reads_duties_from_their_beginning(
     parts: Parts, database: DatabaseFactory
 ) -> None:
-    process = NotifyProcess(parts.bootstrap_servers, database("notify"))
     network, now = new_network(), Clock().now()
+    group = f"old-{network}"
+    process = NotifyProcess(parts.bootstrap_servers, database("notify"), FAULTLINE_CONSUMER_GROUP=group)
     await process.publish(
         record_of(verdict(1, finding(), network=network)),
         duties_record(
@@ -471,7 +477,7 @@ async def test_a_database_that_knew_verdicts_only_reads_duties_from_their_beginn
     async with engine.begin() as connection:
         await connection.run_sync(_upgrade, "0002")
         stored = [
-            {"consumer_group": "notify", "partition": number, "epoch": 1, "owner": "old", "positions": [end]}
+            {"consumer_group": group, "partition": number, "epoch": 1, "owner": "old", "positions": [end]}
             for number, end in ends.items()
         ]
         await connection.execute(insert(partition_positions), stored)
