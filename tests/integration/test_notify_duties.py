@@ -332,6 +332,38 @@ async def test_what_comes_and_goes_in_one_batch_never_leaves(
     assert {event["data"]["channel"] for event in events} == {"in_app"}
 
 
+async def test_after_an_outage_nobody_is_reminded_of_what_was_done_meanwhile(
+    parts: Parts, database: DatabaseFactory, tmp_path: Path
+) -> None:
+    process = NotifyProcess(
+        parts.bootstrap_servers,
+        database("notify"),
+        FAULTLINE_CLOCK_FILE=str(tmp_path / "clock.json"),
+        FAULTLINE_CONSUMER_GROUP=f"outage-{new_network()}",
+        FAULTLINE_REMINDER_POLL_MS="10",
+    )
+    moved = Moved(process, tmp_path / "clock.json")
+    contact = moved.duty("contact", due_at=moved.opened_at + 24 * HOUR)
+    try:
+        await process.start()
+        await moved.tell(1, contact)
+        await moved.tell(1, contact, waybill="560000000002")
+        process.stop()
+        moved.until(moved.opened_at + 21 * HOUR)
+        done = DutiesData(
+            network=moved.network, waybill=WAYBILL, revision=2, as_of=moved.clock.now(), duties=[]
+        )
+        await process.publish(duties_record(done))
+        await process.start()
+        found = await moved.wait_for([("contact_due", "BJ02")])
+        await process.drained()
+        await nothing_is_due(moved)
+        assert len(await moved.notices()) == 1
+    finally:
+        process.stop()
+    assert [one["waybill"] for one in found] == ["560000000002"]
+
+
 async def choose_quiet(moved: Moved, site: str) -> None:
     """Have quiet hours around the present moment, so that nothing leaves during the test."""
     local = moved.clock.now() + 8 * HOUR
