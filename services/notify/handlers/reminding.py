@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import structlog
 from aiokafka import TopicPartition
@@ -84,7 +84,8 @@ class Reminding:
         settings = self._settings
         due = await reminders.take_single(connection, ready, limit=settings.reminder_rows)
         if not due:
-            due = await reminders.take_bundles(connection, ready, now, limit=settings.reminder_bundle_rows)
+            together = whole(ready, settings.partitions, timedelta(minutes=settings.reminder_bundle_minutes))
+            due = await reminders.take_bundles(connection, together, now, limit=settings.reminder_bundle_rows)
         alive = [saying for saying in due if saying.until is None or now <= saying.until]
         tellings: list[Telling | Void] = []
         for saying in alive:
@@ -96,6 +97,18 @@ class Reminding:
         await self._teller.tell(connection, tellings, now)
         _said.inc(len(alive))
         return bool(due)
+
+
+def whole(ready: Mapping[int, datetime], partitions: int, patience: timedelta) -> dict[int, datetime]:
+    """The moments of `ready` for bundles, which span partitions: the least of all, so that none is torn.
+
+    A partition that is behind by more than `patience` holds up nobody else.
+    """
+    least = min(ready.values()) if len(ready) == partitions else None
+    return {
+        number: moment - patience if least is None else max(least, moment - patience)
+        for number, moment in ready.items()
+    }
 
 
 class ReadUpTo:
