@@ -30,7 +30,9 @@ class NotifySettings(ServiceSettings):
     notice_evidence_max: int = Field(
         20, ge=1, description="pieces of evidence a notice lists; the rest is counted"
     )
-    notice_slice: int = Field(100, ge=1, description="notices rendered before the event loop gets its turn")
+    notice_slice: int = Field(
+        100, ge=1, description="notices or lists of duties worked on before the event loop gets its turn"
+    )
     consumer_group: str = Field(
         "notify",
         min_length=1,

@@ -22,9 +22,11 @@ def closing(
     plan: list[Saying] = []
     drop: list[str] = []
     for cause in causes:
-        if cause.due_at is not None and cause.due_at > now:
-            plan.append(_closing(cause, verdict, partition, cause.due_at, lead))
-        elif cause.due_at is None and cause.stake_before and cause.stake_before.liable:
+        if cause.due_at is not None:
+            # What is told within that time is its own reminder.
+            if cause.due_at > now and cause.due_at - lead > verdict.decided_at:
+                plan.append(_closing(cause, verdict, partition, cause.due_at, lead))
+        elif cause.stake_before and cause.stake_before.liable:
             drop.append(about(cause))
     return plan, drop
 

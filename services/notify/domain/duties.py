@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from services.notify.domain.sayings import COMPLAINTS_FIRST, OTHERS, Role, Saying
+from services.notify.domain.telling import storable
 from shared.events.duties import DutiesData, Duty, DutyKind
 
 LAST_SECOND_OVER: Final = timedelta(seconds=1)
@@ -119,7 +120,7 @@ def advance(known: Sequence[Duty], new: DutiesData, *, partition: int, now: date
 
 def about(duty_id: str) -> str:
     """What sayings about a duty are known by."""
-    return f"duty/{duty_id}"
+    return f"duty/{storable(duty_id)}"
 
 
 def _holder(duty: Duty) -> tuple[str | None, str | None]:
@@ -179,7 +180,10 @@ def _planned(
             )
     if plan.after and due_at > now - limits.news_within:
         over = due_at + LAST_SECOND_OVER
-        yield _saying(duty, plan, plan.after, new, partition, mark=due_at, at=over, due_at=due_at)
+        until = due_at + limits.news_within
+        yield _saying(
+            duty, plan, plan.after, new, partition, mark=due_at, at=over, until=until, due_at=due_at
+        )
 
 
 def _moment(

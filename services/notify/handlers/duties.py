@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
@@ -51,6 +52,7 @@ class DutyHandler:
         wake: Callable[[], None],
     ) -> None:
         self._limits = limits_of(settings)
+        self._slice = settings.notice_slice
         self._clock = clock
         self._teller = teller
         self._directory = directory
@@ -77,7 +79,10 @@ class DutyHandler:
         seen = await told.duties_of(connection, {subject_of(data) for _, data in changes})
         batch = Batch()
         opened: dict[str, datetime] = {}
-        for record, data in changes:
+        for number, (record, data) in enumerate(changes, 1):
+            if number % self._slice == 0:
+                # Heartbeats share this event loop.
+                await asyncio.sleep(0)
             subject = subject_of(data)
             known = seen.get(subject, SeenDuties())
             if data.revision <= known.revision:
