@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -484,6 +485,60 @@ async def test_two_copies_say_everything_once(
         **{("fines_ahead", f"S{site}"): 1 for site in range(3)},
     }
     assert len(events) == len(set(events)) == len(notices)
+
+
+async def test_a_kill_while_reminders_are_said_loses_none_and_doubles_none(
+    parts: Parts, database: DatabaseFactory, tmp_path: Path
+) -> None:
+    process = NotifyProcess(
+        parts.bootstrap_servers,
+        database("notify"),
+        FAULTLINE_CLOCK_FILE=str(tmp_path / "clock.json"),
+        FAULTLINE_CONSUMER_GROUP=f"kill-{new_network()}",
+        FAULTLINE_REMINDER_POLL_MS="10",
+        FAULTLINE_REMINDER_ROWS="2",
+    )
+    moved = Moved(process, tmp_path / "clock.json")
+    contact = moved.duty("contact", due_at=moved.opened_at + 24 * HOUR)
+    connection = await asyncpg.connect(process.settings.database_url)
+
+    async def some_said() -> bool:
+        return bool(
+            await connection.fetchval("SELECT count(*) FROM notices WHERE network = $1", moved.network)
+        )
+
+    try:
+        await process.start()
+        await process.told(
+            *(
+                duties_record(
+                    DutiesData(
+                        network=moved.network,
+                        waybill=f"56{number:010d}",
+                        revision=1,
+                        as_of=moved.clock.now(),
+                        duties=[contact],
+                    )
+                )
+                for number in range(500)
+            )
+        )
+        moved.until(moved.opened_at + 21 * HOUR)
+        await until(some_said, "reminders are being said")
+        process.stop(signal.SIGKILL)
+        left = await connection.fetchval("SELECT count(*) FROM reminders WHERE about = 'duty/contact/C1'")
+        assert left > 500, "it was killed in the middle: reminders are left beside the 500 escalations"
+        await process.start()
+        await moved.wait_for([("contact_due", "BJ02")] * 500)
+        await process.drained()
+        events = [
+            msgspec.json.decode(record.value)["data"]["notice_id"]
+            for record in await published(process.settings, NOTICES_TOPIC, moved.network)
+        ]
+    finally:
+        await connection.close()
+        process.stop()
+    assert len(set(events)) == 500
 
 
 async def test_a_database_that_knew_verdicts_only_reads_duties_from_their_beginning(
