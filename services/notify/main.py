@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from fastapi import FastAPI
 
-from services.notify.api.notices import router
+from services.notify.api import notices, preferences
 from services.notify.feed import NoticeFeed
+from services.notify.handlers.directory import Directory
+from services.notify.handlers.dispatch import Dispatcher, Unheard
+from services.notify.handlers.duties import DUTIES_TOPIC, DutyHandler
+from services.notify.handlers.reminding import ReadUpTo, Reminding
+from services.notify.handlers.teller import Teller
 from services.notify.handlers.verdicts import VERDICTS_TOPIC, VerdictHandler
 from services.notify.settings import NotifySettings
-from services.notify.texts import Language, Texts
+from services.notify.texts import Texts
 from shared import log
 from shared.bus.assignment import RunnerLimits
 from shared.bus.runner import ConsumerRunner
@@ -28,22 +33,41 @@ def application(settings: NotifySettings) -> FastAPI:
         zone_name=settings.time_zone,
     )
 
-    def language_of(network: str, site: str) -> Language:
-        record = service.registries.sites.get(f"{network}/{site}")
-        return record.language if record else settings.notice_language
-
+    directory = Directory(service.registries.sites, settings)
+    teller = Teller(settings, texts, directory)
+    dispatcher = Dispatcher(
+        {
+            VERDICTS_TOPIC: VerdictHandler(settings, service.clock, teller, wake=service.relay.wake),
+            DUTIES_TOPIC: DutyHandler(settings, service.clock, teller, directory, wake=service.relay.wake),
+            "penalties.periods": Unheard(),
+        }
+    )
     runner = ConsumerRunner(
         settings,
         service.engine,
-        topics=(VERDICTS_TOPIC,),
+        topics=dispatcher.topics,
         group=settings.consumer_group,
-        handler=VerdictHandler(settings, service.clock, texts, language_of, wake=service.relay.wake),
+        handler=dispatcher,
         limits=RunnerLimits(
             batch_records_max=settings.batch_records_max, session_timeout_ms=settings.session_timeout_ms
         ),
     )
-    service.consume(runner, beside=[feed.run])
-    return service.app([router(service.engine, service.relay, feed, service.clock, settings)])
+    reminding = Reminding(
+        settings,
+        service.engine,
+        service.clock,
+        teller,
+        directory,
+        ReadUpTo(settings, service.engine, service.clock, runner, dispatcher.topics),
+        wake=service.relay.wake,
+    )
+    service.consume(runner, beside=[feed.run, reminding.run])
+    return service.app(
+        [
+            notices.router(service.engine, service.relay, feed, service.clock, settings),
+            preferences.router(service.engine, directory, service.clock, settings),
+        ]
+    )
 
 
 def main() -> None:

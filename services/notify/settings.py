@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
+from shared.events.duties import DutyKind
+from shared.registry import SITE_PATTERN
 from shared.settings import ServiceSettings
+
+
+def _desk(entry: str, who: str) -> str:
+    """A setting that names a desk's entry of the site registry: its language, addresses, preferences and list."""
+    entry_of: str = Field(entry, pattern=SITE_PATTERN, description=f"entry of the site registry for {who}")
+    return entry_of
 
 
 class NotifySettings(ServiceSettings):
@@ -22,7 +30,9 @@ class NotifySettings(ServiceSettings):
     notice_evidence_max: int = Field(
         20, ge=1, description="pieces of evidence a notice lists; the rest is counted"
     )
-    notice_slice: int = Field(100, ge=1, description="notices rendered before the event loop gets its turn")
+    notice_slice: int = Field(
+        100, ge=1, description="notices or lists of duties worked on before the event loop gets its turn"
+    )
     consumer_group: str = Field(
         "notify",
         min_length=1,
@@ -39,3 +49,30 @@ class NotifySettings(ServiceSettings):
         1_000, ge=1, description="streams open at once; more are answered 503"
     )
     stream_keepalive_s: float = Field(15.0, gt=0, description="silence after which a stream sends a comment")
+
+    desk_manager: str = _desk("HQ-MANAGER", "the responsible manager: escalations and major complaints")
+    desk_operations: str = _desk("HQ-OPERATIONS", "operations: major complaints, and desks without an entry")
+    desk_deputy: str = _desk("HQ-DEPUTY", "the deputy general manager: major and flagged complaints")
+    desk_insurer: str = _desk("HQ-INSURER", "the insurer desk: insured parcels that were damaged or lost")
+    desk_statistics: str = _desk("HQ-STATISTICS", "statistics: the monthly report")
+    remind_hours: dict[DutyKind, Annotated[float, Field(gt=0)]] = Field(
+        {},
+        description='hours before the end of a term that its reminder is said, by kind of duty, as {"contact": 2}; '
+        "kinds not named keep the usual ones (docs/how-to/notices.md)",
+    )
+    appeal_reminder_hours: int = Field(
+        24, ge=1, description="hours before the end of the time to appeal that the site is reminded"
+    )
+    escalate_within_hours: int = Field(
+        72, ge=1, description="hours after which what began or ended is old news: neither told nor escalated"
+    )
+    reminder_bundle_minutes: int = Field(
+        15, ge=1, description="warnings to one site whose moments lie this close are one notice"
+    )
+    reminder_bundle_rows: int = Field(5_000, ge=1, description="parcels one such notice speaks of at most")
+    reminder_listed_max: int = Field(50, ge=1, description="parcels it lists; the rest is counted")
+    reminder_poll_ms: int = Field(1_000, ge=10, description="how often due reminders are looked for")
+    reminder_rows: int = Field(500, ge=1, description="reminders a transaction says at most")
+    digest_minutes: int = Field(
+        5, ge=0, description="minutes over which e-mails about findings are gathered; 0: each by itself"
+    )

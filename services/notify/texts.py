@@ -7,14 +7,18 @@ harmless for plain text here (one line, no control characters); who shows them i
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta, tzinfo
+from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
+from zoneinfo import ZoneInfo
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
-from services.notify.domain.findings import Cause, changed_members
+from services.notify.domain.findings import changed_members
+from services.notify.domain.telling import Telling
 
 Language = Literal["zh", "en"]
 LANGUAGES: tuple[Language, ...] = ("zh", "en")
@@ -34,53 +38,89 @@ class Words:
     body: str
 
 
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What a message shows of a notice. `due_at`: the last second to act."""
+
+    title: str
+    body: str
+    due_at: datetime | None
+
+
 class Texts:
-    """Renders causes. `evidence_max` bounds the evidence listed; the rest is counted."""
+    """Renders tellings. `evidence_max` bounds the evidence listed; the rest is counted."""
 
     def __init__(
         self, folder: Path = TEMPLATES, *, evidence_max: int, appeal_days: int, zone_name: str
     ) -> None:
-        # autoescape is for HTML; the notices are plain text, and `finalize` makes each inserted value safe for that.
-        self._environment = Environment(
-            loader=FileSystemLoader(folder),
-            autoescape=False,
-            undefined=StrictUndefined,
-            finalize=_finalize,
-            trim_blocks=True,
-            lstrip_blocks=True,
-            auto_reload=False,
-        )
-        self._environment.filters["yuan"] = yuan
-        self._environment.globals.update(
-            evidence_max=evidence_max,
-            appeal_days=appeal_days,
-            zone_name=zone_name,
-            changed_members=changed_members,
-        )
+        zone = ZoneInfo(zone_name)
+        values = {
+            "evidence_max": evidence_max,
+            "appeal_days": appeal_days,
+            "zone_name": zone_name,
+            "changed_members": changed_members,
+        }
+        filters = {
+            "yuan": yuan,
+            "moment": partial(moment, zone=zone),
+            "deadline": partial(deadline, zone=zone),
+        }
+        # The notices are plain text: `finalize` makes each inserted value safe for that. HTML is escaped instead.
+        plain = Environment(autoescape=False, finalize=_finalize, **_common(folder))
+        html = Environment(autoescape=True, **_common(folder))
+        for environment in (plain, html):
+            environment.filters.update(filters)
+            environment.globals.update(values)
+        self._plain = plain
+        self._html = html
         self._templates: dict[tuple[str, str], Template] = {}
 
-    def render(self, cause: Cause, *, network: str, waybill: str, language: Language) -> Words:
-        """The words for `cause` in `language`. A missing template or member raises: a defect of the templates."""
-        template = self._template(language, cause.occasion)
-        text = template.render(
-            network=network,
-            waybill=waybill,
-            site=cause.site,
-            finding=cause.finding,
-            before=cause.before,
-            stake=cause.stake,
-            stake_before=cause.stake_before,
-            version=cause.version,
-            due_at=cause.due_at,
+    def render(self, telling: Telling, language: Language) -> Words:
+        """The words of `telling` in `language`. A missing template or value raises: a defect of the templates."""
+        text = self._template(language, telling.occasion).render(
+            telling.values,
+            network=telling.network,
+            waybill=telling.waybill,
+            site=telling.site,
+            version=telling.version,
+            due_at=telling.due_at,
         )
         title, _, body = text.strip().partition("\n")
         return Words(title.strip(), re.sub(r"\n{3,}", "\n\n", body.strip()))
 
+    def mail(self, notices: Sequence[Shown], *, site: str, subject: str, language: Language) -> str:
+        """One HTML message to `site` that shows `notices`, in their order; everything put in is escaped."""
+        layout = self._html.get_template(f"{language}/_mail.html.j2")
+        return layout.render(notices=notices, site=site, subject=subject)
+
     def _template(self, language: str, occasion: str) -> Template:
         key = (language, occasion)
         if key not in self._templates:
-            self._templates[key] = self._environment.get_template(f"{language}/{occasion}.j2")
+            self._templates[key] = self._plain.get_template(f"{language}/{occasion}.j2")
         return self._templates[key]
+
+
+def _common(folder: Path) -> dict[str, Any]:
+    return {
+        "loader": FileSystemLoader(folder),
+        "undefined": StrictUndefined,
+        "trim_blocks": True,
+        "lstrip_blocks": True,
+        "auto_reload": False,
+    }
+
+
+def moment(at: datetime, *, zone: tzinfo) -> str:
+    """`at` in local time, to the minute."""
+    return f"{at.astimezone(zone):%Y-%m-%d %H:%M}"
+
+
+def deadline(last_second: datetime, *, zone: tzinfo) -> str:
+    """The end of a term in local time; a day's last second is that day's 24:00, as the rules say it."""
+    local = last_second.astimezone(zone)
+    if (local.hour, local.minute, local.second) == (23, 59, 59):
+        return f"{local:%Y-%m-%d} 24:00"
+    return moment(local + timedelta(seconds=1) if local.second == 59 else local, zone=zone)
 
 
 def yuan(amount_fen: int) -> str:

@@ -73,6 +73,14 @@ async def lock(connection: AsyncConnection, group: str, epochs: Mapping[int, int
     return {p: positions for p, (_, positions) in found.items()}
 
 
+async def of_group(connection: AsyncConnection, group: str) -> dict[int, list[int]]:
+    """The stored positions of all partitions, whoever has them; nothing is locked."""
+    found = await connection.execute(
+        select(rows.c.partition, rows.c.positions).where(rows.c.consumer_group == group)
+    )
+    return {partition: list(positions) for partition, positions in found}
+
+
 async def advance(connection: AsyncConnection, group: str, positions: Mapping[int, Sequence[int]]) -> None:
     """Store the next offsets of partitions whose rows this transaction has locked."""
     await connection.execute(

@@ -11,7 +11,6 @@ import httpx
 import msgspec
 import pytest
 
-from services.notify.handlers.verdicts import notice_id
 from shared.bus.producer import OutRecord
 from shared.events.outputs import Finding, Text
 from shared.registry import SITES_TOPIC, SiteRecord
@@ -25,7 +24,7 @@ from tests.support.notify import (
 )
 from tests.support.parts import DatabaseFactory, Parts
 from tests.support.verdicts import VERDICTS_TOPIC, new_network, record_of
-from tests.unit.notify.verdicts import DECIDED_AT, finding, verdict
+from tests.unit.notify.verdicts import DECIDED_AT, finding, notice_id, verdict
 
 pytestmark = pytest.mark.stack
 

@@ -7,15 +7,22 @@ import json
 import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from typing import Any
 
-from services.notify.handlers.verdicts import notice_id
+import msgspec
+
+from services.notify.domain.findings import telling_of
+from services.notify.handlers.duties import DUTIES_TOPIC
 from shared.bus.producer import OutRecord
-from shared.events.outputs import Award, VerdictData
+from shared.events.duties import DutiesData
+from shared.events.outputs import Award, OutputEvent, VerdictData
+from shared.registry import SITES_TOPIC, SiteRecord
 from shared.settings import ServiceSettings
-from tests.support.bus import WAIT_S
+from tests.support.bus import WAIT_S, until
 from tests.support.process import OPERATOR_KEY, ConsumerProcess
 from tests.support.topics import read_all
+from tests.support.verdicts import VERDICTS_TOPIC
 from tests.unit.notify.verdicts import finding, told, verdict
 
 NOTICES_TOPIC = "notify.notices"
@@ -24,6 +31,8 @@ NOTICES_TOPIC = "notify.notices"
 class NotifyProcess(ConsumerProcess):
     """One copy of notify on `database_url`; `environment` adds to its settings."""
 
+    topics = (VERDICTS_TOPIC, DUTIES_TOPIC, "penalties.periods")
+
     def __init__(self, bootstrap_servers: str, database_url: str, **environment: str) -> None:
         super().__init__("notify", bootstrap_servers, database_url, **environment)
 
@@ -31,6 +40,22 @@ class NotifyProcess(ConsumerProcess):
         """Publish records, and return once they are worked through."""
         await self.publish(*records)
         await self.drained()
+
+    async def knows(self, *sites: SiteRecord) -> None:
+        """Register sites, and return once the service knows them."""
+        for site in sites:
+            key = f"{site.network}/{site.site}"
+            await self.publish(OutRecord(SITES_TOPIC, key.encode(), msgspec.json.encode(site)))
+            await self.wait_status(f"/v1/preferences/{key}", 200)
+
+    async def wait_status(self, path: str, status: int) -> None:
+        """Wait until `path` answers `status` to the operator."""
+        async with self.client() as client:
+
+            async def answered() -> bool:
+                return (await client.get(path)).status_code == status
+
+            await until(answered, f"{path} answers {status}")
 
     async def items(self, *, key: str | None = OPERATOR_KEY, limit: int = 500, **asked: Any) -> list[Any]:
         """All notices asked for, newest first."""
@@ -50,6 +75,33 @@ class NotifyProcess(ConsumerProcess):
             lines = answer.aiter_lines()
             assert await anext(lines) == ": notices"
             yield Stream(lines)
+
+
+def site_of(network: str, site: str, **members: Any) -> SiteRecord:
+    """A registered outlet without addresses; `members` differ."""
+    usual: dict[str, Any] = {
+        "network": network,
+        "site": site,
+        "name": site,
+        "kind": "outlet",
+        "language": "zh",
+        "recorded_at": datetime(2026, 1, 1, tzinfo=UTC),
+    }
+    return SiteRecord(**{**usual, **members})
+
+
+def duties_record(data: DutiesData) -> OutRecord:
+    """The record that arbitration publishes for a waybill's duties."""
+    subject = f"{data.network}/{data.waybill}"
+    event = OutputEvent(
+        id=f"{subject}/duties/{data.revision}",
+        source="/services/arbitration",
+        type="duties.changed",
+        subject=subject,
+        time=data.as_of,
+        data=msgspec.Raw(msgspec.json.encode(data)),
+    )
+    return OutRecord(DUTIES_TOPIC, subject.encode(), msgspec.json.encode(event))
 
 
 class Stream:
@@ -122,13 +174,5 @@ def expected(delivery: list[VerdictData]) -> set[str]:
     for waybill in {v.waybill for v in delivery}:
         versions = [v for v in delivery if v.waybill == waybill]
         for cause in told(*versions)[1]:
-            where = (
-                versions[0].network,
-                waybill,
-                cause.finding.finding_id,
-                cause.version,
-                cause.site,
-                "in_app",
-            )
-            ids.add(notice_id(cause.occasion, *where))
+            ids.add(telling_of(cause, versions[0].network, waybill, None).notice_id("in_app"))
     return ids

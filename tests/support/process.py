@@ -6,6 +6,7 @@ import asyncio
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from signal import SIGTERM, Signals
@@ -172,19 +173,26 @@ class ConsumerProcess(ServiceProcess):
             await until(accepted, "the key is accepted")
         return key
 
+    topics: Sequence[str] = (VERDICTS_TOPIC,)
+    """What it consumes, in the order of its stored positions."""
+
     async def drained(self) -> None:
-        """Return once every verdict that is on the topic now is worked through and nothing waits in the outbox."""
-        ends = await end_offsets(self.settings, VERDICTS_TOPIC)
-        positions: dict[int, int] = {}
+        """Return once every record that is on its topics now is worked through and nothing waits in the outbox."""
+        ends = [await end_offsets(self.settings, topic) for topic in self.topics]
+        positions: dict[int, list[int]] = {}
         connection = await asyncpg.connect(self.settings.database_url)
 
         async def is_drained() -> bool:
-            rows = await connection.fetch("SELECT partition, positions[1] AS next FROM partition_positions")
-            positions.update({row["partition"]: row["next"] for row in rows})
+            rows = await connection.fetch("SELECT partition, positions FROM partition_positions")
+            positions.update({row["partition"]: row["positions"] for row in rows})
             waiting = await connection.fetchval("SELECT count(*) FROM outbox")
-            return waiting == 0 and all(positions.get(p, 0) >= end for p, end in ends.items())
+            return waiting == 0 and all(
+                positions.get(partition, [0] * len(ends))[column] >= end
+                for column, of_topic in enumerate(ends)
+                for partition, end in of_topic.items()
+            )
 
         try:
-            await until(is_drained, lambda: f"verdicts up to {ends} are worked through: {positions}")
+            await until(is_drained, lambda: f"records up to {ends} are worked through: {positions}")
         finally:
             await connection.close()

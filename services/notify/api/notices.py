@@ -15,7 +15,7 @@ from pydantic import BaseModel, Field
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.notify.feed import MARK_PATTERN, News, NoticeFeed
-from services.notify.handlers.verdicts import NOTICES_TOPIC, event_of
+from services.notify.handlers.teller import NOTICES_TOPIC, event_of
 from services.notify.settings import NotifySettings
 from services.notify.store import notices as store
 from services.notify.store.notices import Filter, Listed

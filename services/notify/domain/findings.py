@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, time, timedelta, tzinfo
 from typing import Literal
 
+from services.notify.domain.telling import Telling, Void, storable
 from shared.events.outputs import Finding, VerdictData
 
 Occasion = Literal["finding_issued", "finding_changed", "finding_revoked", "finding_frozen", "appeal_decided"]
@@ -115,6 +116,40 @@ def stakes(finding: Finding | None) -> dict[str, Stake]:
             award_fen[award.to] = award_fen.get(award.to, 0) + award.amount_fen
     sites = ([finding.site] if finding.site else []) + [site for site in award_fen if site != finding.site]
     return {site: Stake(site == finding.site, award_fen.get(site, 0)) for site in sites}
+
+
+def telling_of(cause: Cause, network: str, waybill: str, partition: int | None) -> Telling:
+    """What is told to a site because of `cause`: one notice for each (occasion, finding, version, site, channel)."""
+    finding_id = cause.finding.finding_id
+    return Telling(
+        occasion=cause.occasion,
+        network=network,
+        site=cause.site,
+        identity=(waybill, finding_id, cause.version),
+        values={
+            "finding": cause.finding,
+            "before": cause.before,
+            "stake": cause.stake,
+            "stake_before": cause.stake_before,
+        },
+        waybill=waybill,
+        finding_id=finding_id,
+        version=cause.version,
+        due_at=cause.due_at,
+        about=_about(cause),
+        partition=partition,
+    )
+
+
+def void_of(cause: Cause, network: str, waybill: str) -> Void | None:
+    """What `cause` makes void of what was told to its site before, None where that still holds."""
+    if cause.occasion in ("finding_changed", "finding_revoked", "appeal_decided"):
+        return Void(network, waybill, _about(cause), cause.site)
+    return None
+
+
+def _about(cause: Cause) -> str:
+    return f"finding/{storable(cause.finding.finding_id)}"
 
 
 def changed_members(before: Finding, now: Finding) -> list[str]:

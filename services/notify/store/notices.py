@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -25,6 +25,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from services.notify.domain.telling import Void
 from services.notify.store.tables import array_of, notices
 from shared.events.outputs import NoticeData
 
@@ -35,6 +36,15 @@ class Listed:
 
     notice: NoticeData
     attempts: list[dict[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class NewNotice:
+    """A notice to be stored. `send_after`: not sent before; `about`: what makes it void while it is queued."""
+
+    notice: NoticeData
+    send_after: datetime | None = None
+    about: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,20 +70,33 @@ class Filter:
 # -- notices ------------------------------------------------------------------------------------------------------
 
 
-async def add_delivered(connection: AsyncConnection, new: Sequence[NoticeData]) -> list[NoticeData]:
-    """Store notices that are delivered by being readable; returns those that were not there before."""
+async def add(connection: AsyncConnection, new: Sequence[NewNotice]) -> list[NoticeData]:
+    """Store notices; returns those that were not there before. One that is delivered already was so when made."""
     if not new:
         return []
+    made = [one.notice for one in new]
     columns: dict[str, list[Any]] = {
-        name: [getattr(one, name) for one in new] for name in NoticeData.__struct_fields__
+        name: [getattr(one, name) for one in made] for name in NoticeData.__struct_fields__
     }
-    columns["notice_id"] = [UUID(one.notice_id) for one in new]
-    columns["state"] = ["delivered"] * len(new)
+    columns["notice_id"] = [UUID(one.notice_id) for one in made]
     columns["attempts"] = [
-        _encoder.encode([{"at": one.created_at, "outcome": "delivered"}]).decode() for one in new
+        _encoder.encode(
+            [{"at": one.created_at, "outcome": "delivered"}] if one.state == "delivered" else []
+        ).decode()
+        for one in made
     ]
+    columns["send_after"] = [one.send_after for one in new]
+    columns["about"] = [None if one.notice.channel == "in_app" else one.about for one in new]
     fresh = {str(notice_id) for notice_id in (await connection.execute(_ADD, columns)).scalars()}
-    return [one for one in new if one.notice_id in fresh]
+    return [one for one in made if one.notice_id in fresh]
+
+
+async def withdraw(connection: AsyncConnection, voids: Collection[Void]) -> None:
+    """Withdraw what is void and still queued; what has left is corrected by what follows."""
+    if voids:
+        ordered = sorted(voids, key=lambda void: (void.network, void.waybill, void.about, void.site or ""))
+        columns = {name: [getattr(void, name) for void in ordered] for name in _VOID}
+        await connection.execute(_WITHDRAW, columns)
 
 
 async def find(connection: AsyncConnection, notice_id: UUID) -> Listed | None:
@@ -162,6 +185,8 @@ _ADDED = {
     "due_at": DateTime(timezone=True),
     "created_at": DateTime(timezone=True),
     "attempts": Text,
+    "send_after": DateTime(timezone=True),
+    "about": Text,
 }
 _ADD = text(
     f"""INSERT INTO notices ({", ".join(_ADDED)})
@@ -170,6 +195,14 @@ _ADD = text(
         ON CONFLICT (notice_id) DO NOTHING
         RETURNING notice_id"""
 ).bindparams(*(array_of(name, kind) for name, kind in _ADDED.items()))
+_VOID = ("network", "waybill", "about", "site")
+_WITHDRAW = text(
+    """UPDATE notices SET state = 'withdrawn', changed_xid = pg_current_xact_id()
+       FROM unnest(:network, :waybill, :about, :site) AS void (network, waybill, about, site)
+       WHERE notices.network = void.network AND notices.waybill = void.waybill AND notices.about = void.about
+         AND notices.site = coalesce(void.site, notices.site)
+         AND notices.state = 'queued' AND notices.channel <> 'in_app'"""
+).bindparams(*(array_of(name, Text) for name in _VOID))
 _SHOWN = [notices.c[name] for name in NoticeData.__struct_fields__]
 _ACKNOWLEDGE = (
     update(notices)

@@ -14,6 +14,7 @@ from sqlalchemy import (
     Integer,
     LargeBinary,
     MetaData,
+    SmallInteger,
     Table,
     Text,
     Uuid,
@@ -63,12 +64,48 @@ notices = Table(
     Column("due_at", DateTime(timezone=True)),
     Column("created_at", DateTime(timezone=True), nullable=False),
     Column("attempts", JSONB, nullable=False, comment="[{at, outcome, detail?}], oldest first"),
+    Column("send_after", DateTime(timezone=True)),
+    Column("about", Text),
     Column("changed_xid", Xid8, nullable=False, server_default=func.pg_current_xact_id()),
     Index("notices_created", "created_at", "notice_id"),
     Index("notices_site", "network", "site", "created_at", "notice_id"),
     Index("notices_waybill", "network", "waybill", "created_at", "notice_id"),
     Index("notices_changed", "changed_xid", "notice_id"),
     comment="one row for each (occasion, finding, version, recipient, channel)",
+)
+
+seen_duties = Table(
+    "seen_duties",
+    metadata,
+    Column("subject", Text, primary_key=True),
+    Column("revision", Integer, nullable=False),
+    Column("duties", LargeBinary, nullable=False, comment="JSON: the duties as last told"),
+    comment="the newest revision of each waybill's duties",
+)
+
+reminders = Table(
+    "reminders",
+    metadata,
+    Column("reminder_id", Uuid, primary_key=True),
+    Column("subject", Text, nullable=False),
+    Column("about", Text, nullable=False),
+    Column("remind_at", DateTime(timezone=True), nullable=False),
+    Column("urgency", SmallInteger, nullable=False),
+    Column("bundle", Text),
+    Column("partition", Integer, nullable=False),
+    Column("content", LargeBinary, nullable=False, comment="JSON: what is to be said"),
+    Column("said_at", DateTime(timezone=True)),
+    comment="what is to be said at a later moment; gone once what it is about is done",
+)
+
+preferences = Table(
+    "preferences",
+    metadata,
+    Column("network", Text, primary_key=True),
+    Column("site", Text, primary_key=True),
+    Column("wishes", JSONB, nullable=False, comment="channels by group of occasions, quiet hours, digest"),
+    Column("changed_at", DateTime(timezone=True), nullable=False),
+    comment="how a site wants to be told; the usual way where it has no row",
 )
 
 

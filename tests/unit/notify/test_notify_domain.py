@@ -9,9 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.notify.domain.findings import Cause, changed_members, contradicts, is_newer, stakes
-from services.notify.handlers.verdicts import notice_id
 from shared.events.outputs import Award, EvidenceRef, Finding, Text, VerdictData
-from tests.unit.notify.verdicts import DECIDED_AT, ZONE, finding, told, verdict
+from tests.unit.notify.verdicts import DECIDED_AT, ZONE, finding, notice_id, told, verdict
 
 EPOCH = datetime(2015, 1, 1, tzinfo=UTC)
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.notify.domain.findings import OCCASIONS, Cause, Stake
+from services.notify.domain.findings import OCCASIONS, Cause, Stake, telling_of
 from services.notify.texts import LANGUAGES, TEMPLATES, Language, Texts, Words, harmless, yuan
 from shared.events.outputs import Award, Clause, EvidenceRef, Finding, Text
 from tests.unit.notify.verdicts import finding, told, verdict
@@ -19,7 +19,7 @@ TEXTS = Texts(evidence_max=3, appeal_days=7, zone_name="Asia/Shanghai")
 
 
 def words(cause: Cause, language: Language) -> Words:
-    return TEXTS.render(cause, network="tiantian", waybill="560000000001", language=language)
+    return TEXTS.render(telling_of(cause, "tiantian", "560000000001", None), language)
 
 
 def issued(**members: object) -> list[Cause]:

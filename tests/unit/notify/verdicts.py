@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 from services.notify.domain.findings import Cause, Seen, advance, is_newer
 from shared.events.outputs import Award, Clause, EvidenceRef, Finding, RulebookRef, Text, VerdictData
+from shared.ids import stable_id
 
 ZONE = ZoneInfo("Asia/Shanghai")
 DECIDED_AT = datetime(2026, 3, 1, 17, 0, tzinfo=UTC)
@@ -48,6 +49,13 @@ def verdict(version: int, *findings: Finding, **members: Any) -> VerdictData:
         "findings": list(findings),
     }
     return VerdictData(**{**usual, **members})
+
+
+def notice_id(
+    occasion: str, network: str, waybill: str, finding_id: str, version: int, site: str, channel: str
+) -> str:
+    """The id of a notice about a finding. Spelled out: receivers have stored these ids."""
+    return str(stable_id("notice", occasion, network, waybill, finding_id, version, site, channel))
 
 
 def told(*versions: VerdictData) -> tuple[Seen, list[Cause]]:

@@ -1,0 +1,83 @@
+"""Records of other services' topics as what they say, or why they are none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Generic, Protocol, TypeVar
+
+import msgspec
+
+from shared.bus.dead_letters import DeadLetter, Fuse
+from shared.bus.records import Record
+from shared.events.outputs import OutputEvent
+
+
+class AboutWaybill(Protocol):
+    """What is said about one waybill."""
+
+    @property
+    def network(self) -> str:
+        """Its network."""
+
+    @property
+    def waybill(self) -> str:
+        """Its number."""
+
+
+T = TypeVar("T", bound=AboutWaybill)
+
+
+class Unreadable(Exception):
+    """A record that is not what its topic carries. `reason` is the short word of its dead letter."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(detail)
+        self.reason = reason
+
+
+class Reader(Generic[T]):
+    """Reads the records of a topic that carries `event_type` only; what is no such event becomes a dead letter."""
+
+    def __init__(self, event_type: str, decode: Callable[[bytes], tuple[OutputEvent, T]]) -> None:
+        self._event_type = event_type
+        self._decode = decode
+        self._fuse = Fuse()
+
+    def read(self, record: Record, letters: list[DeadLetter]) -> T | None:
+        """What `record` says; None where it went to `letters`."""
+        try:
+            said = self.said(record)
+        except Unreadable as refusal:
+            letters.append(DeadLetter(record, refusal.reason, str(refusal)))
+            # All records have one publisher: the waybill tells one bad record from a version that reads none.
+            self._fuse.bad((record.key or b"?").decode(errors="replace"), record)
+            return None
+        self._fuse.good()
+        return said
+
+    def said(self, record: Record) -> T:
+        """What `record` says. Raises Unreadable."""
+        try:
+            event, said = self._decode(record.value or b"")
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            raise Unreadable(
+                "malformed", f"The record is no {self._event_type} of the wire contract: {error}"
+            ) from None
+        subject = subject_of(said)
+        if event.type != self._event_type:
+            raise Unreadable(
+                "unknown_type", f"This topic carries {self._event_type} only, not {event.type[:64]}."
+            )
+        if event.subject != subject or record.key != subject.encode():
+            raise Unreadable(
+                "wrong_subject",
+                "The record's key, the event's subject and its data name different waybills.",
+            )
+        if "\x00" in subject:
+            raise Unreadable("malformed", "The subject holds a NUL, which no waybill has.")
+        return said
+
+
+def subject_of(said: AboutWaybill) -> str:
+    """The subject `{network}/{waybill}` that something is about."""
+    return f"{said.network}/{said.waybill}"
