@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastapi import FastAPI
 
-from services.notify.api import notices, preferences
+from services.notify.api import jobs, notices, preferences
 from services.notify.feed import NoticeFeed
 from services.notify.handlers.directory import Directory
 from services.notify.handlers.dispatch import Dispatcher
@@ -74,6 +74,7 @@ def application(settings: NotifySettings) -> FastAPI:
         [
             notices.router(service.engine, service.relay, feed, service.clock, settings),
             preferences.router(service.engine, directory, service.clock, settings),
+            jobs.router(service.engine),
         ]
     )
 

@@ -105,9 +105,9 @@ async def waiting(connection: AsyncConnection) -> Waiting:
 
 
 async def page(
-    connection: AsyncConnection, network: str | None, *, after: tuple[datetime, UUID] | None, limit: int
+    connection: AsyncConnection, network: str | None, *, after: tuple[Any, ...] | None, limit: int
 ) -> list[Any]:
-    """Up to `limit` rows of jobs, the one that fell due first foremost."""
+    """Up to `limit` rows of jobs, the one that fell due first foremost, after the position (due_at, job_id)."""
     query = select(jobs).order_by(jobs.c.due_at, jobs.c.job_id).limit(limit)
     if network is not None:
         query = query.where(jobs.c.network == network)
