@@ -145,7 +145,9 @@ async def test_closing_a_month_tells_headquarters_and_every_site_its_sums(
             assert file["body"] == (await client.get(path, headers={"Accept": "application/pdf"})).content
 
 
-async def test_what_is_published_again_is_told_once(ledger: Service, database: DatabaseFactory) -> None:
+async def test_a_month_that_is_published_again_is_told_once_and_what_is_none_is_a_dead_letter(
+    ledger: Service, database: DatabaseFactory
+) -> None:
     network = new_network()
     async with notify(ledger, database("notify")) as copy:
         await booked_and_closed(
@@ -155,29 +157,18 @@ async def test_what_is_published_again_is_told_once(ledger: Service, database: D
         before = await copy.items(network=network)
         [record] = await published(copy.settings, PERIODS_TOPIC, network)
         await copy.publish(OutRecord(PERIODS_TOPIC, record.key, record.value))
-        other = new_network()
-        await booked_and_closed(
-            ledger, other, verdict(f"{other}/560000000001", 1, [finding("BJ02", {"hq": 100})])
-        )
-        await until(lambda: nothing_waits(copy, other), "a later month is told")
-        await until(lambda: nothing_waits(copy, network), "the repeated one is worked through")
-        assert await copy.items(network=network) == before
-
-
-async def test_a_record_that_is_no_closed_month_is_a_dead_letter(
-    ledger: Service, database: DatabaseFactory
-) -> None:
-    network = new_network()
-    async with notify(ledger, database("notify")) as copy:
-        await copy.publish(OutRecord(PERIODS_TOPIC, f"{network}/{MONTH}".encode(), b"no event"))
+        key = f"{network}/none".encode()
+        await copy.publish(OutRecord(PERIODS_TOPIC, key, b"no event", record.partition))
 
         async def shown() -> bool:
             letters = await copy.all_items("/v1/dead-letters")
             return any(
-                letter["topic"] == PERIODS_TOPIC and letter["reason"] == "malformed" for letter in letters
+                (letter["topic"], letter["reason"]) == (PERIODS_TOPIC, "malformed") for letter in letters
             )
 
-        await until(shown, "the dead letter is shown")
+        await until(shown, "the dead letter, and with it what came before it, is worked through")
+        await until(lambda: nothing_waits(copy, network), "the month is worked through again")
+        assert await copy.items(network=network) == before
 
 
 async def test_while_penalties_is_away_the_month_waits(
