@@ -84,6 +84,7 @@ def _reports(settings: NotifySettings, service: ConsumingService, directory: Dir
     key = settings.peer_key or settings.operator_key
     return Reports(
         settings,
+        service.engine,
         service.registries.sites,
         directory,
         arbitration=Peer("arbitration", settings.arbitration_url, key, settings),

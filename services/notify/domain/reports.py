@@ -32,7 +32,7 @@ class SiteWeek(msgspec.Struct, frozen=True, kw_only=True):
     """A site's week beside the week before, and its places among the sites that handled parcels in it (1 is best)."""
 
     score: Score
-    before: Score
+    week_before: Score
     late_rank: int | None
     complaints_rank: int | None
     ranked_sites: int
@@ -101,7 +101,7 @@ def site_weeks(
     return {
         site: SiteWeek(
             score=now_of.get(site, Score()),
-            before=before_of.get(site, Score()),
+            week_before=before_of.get(site, Score()),
             late_rank=late.get(site),
             complaints_rank=complaints.get(site),
             ranked_sites=len(late),

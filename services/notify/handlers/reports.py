@@ -9,14 +9,18 @@ from datetime import date, timedelta
 from typing import Any, Literal, Self
 
 import msgspec
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.notify.domain import reports
+from services.notify.domain.preferences import USUAL
 from services.notify.domain.reports import ComplaintFigures, Score, SilentParcel, SiteMonth, SiteWeek
 from services.notify.domain.telling import Telling
 from services.notify.domain.timetable import days_of
 from services.notify.handlers.directory import Directory
 from services.notify.settings import NotifySettings
+from services.notify.store import preferences
 from services.notify.store.jobs import Job, NewJob
+from shared.db import reader
 from shared.events.outputs import PeriodData
 from shared.http.peers import Peer
 from shared.registry import Registry, SiteRecord
@@ -51,6 +55,7 @@ class Reports:
     def __init__(
         self,
         settings: NotifySettings,
+        engine: AsyncEngine,
         sites: Registry[SiteRecord],
         directory: Directory,
         *,
@@ -59,6 +64,7 @@ class Reports:
     ) -> None:
         """`arbitration` and `penalties` are closed with it."""
         self._settings = settings
+        self._engine = engine
         self._sites = sites
         self._directory = directory
         self._arbitration = arbitration
@@ -102,10 +108,17 @@ class Reports:
 
     async def _statement(self, job: Job, site: str) -> Outcome:
         month = msgspec.json.decode(job.content, type=SiteMonth)
-        by_email = "email" in self._directory.channels_of(job.network, site)
-        file = await self._pdf(job, month) if by_email else None
+        file = await self._pdf(job, month) if await self._by_email(job.network, site) else None
         values = reports.statement_ready(job.period, month, attached=file is not None)
         return Outcome([_telling(job, site, values)], file)
+
+    async def _by_email(self, network: str, site: str) -> bool:
+        """Whether the site reads of its books by e-mail."""
+        if "email" not in self._directory.channels_of(network, site):
+            return False
+        async with reader(self._engine) as connection:
+            wishes = await preferences.of(connection, [(network, site)])
+        return "email" in wishes.get((network, site), USUAL).channels_for(STATEMENT_READY)
 
     async def _pdf(self, job: Job, month: SiteMonth) -> Attachment | None:
         """The statement; None where it is too long to be sent."""

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from services.notify.domain import reports
 from services.notify.domain.reports import Score, ranks, site_weeks
 from services.notify.domain.telling import Telling
+from services.notify.samples import sample_of
 from services.notify.texts import LANGUAGES, Language, Texts, Words
 from tests.unit.notify.report_figures import COMPLAINTS, MONTH, RULES, THIS_WEEK, VALUES, WEEK_BEFORE, score
 
@@ -41,8 +42,8 @@ def test_a_week_stands_beside_the_week_before_and_in_the_networks_order() -> Non
         "XA04": (None, None),
     }
     assert {week.ranked_sites for week in weeks.values()} == {3}
-    assert (weeks["BJ02"].score, weeks["BJ02"].before) == (THIS_WEEK[0], WEEK_BEFORE[0])
-    assert (weeks["NJ05"].score, weeks["NJ05"].before) == (Score(), WEEK_BEFORE[1])
+    assert (weeks["BJ02"].score, weeks["BJ02"].week_before) == (THIS_WEEK[0], WEEK_BEFORE[0])
+    assert (weeks["NJ05"].score, weeks["NJ05"].week_before) == (Score(), WEEK_BEFORE[1])
 
 
 def test_sites_that_are_not_registered_are_ranked_but_have_no_bulletin() -> None:
@@ -104,6 +105,37 @@ def test_every_report_has_words(occasion: str, language: Language) -> None:
     assert made.body
     assert "{" not in made.body
     assert bool(CHINESE.search(made.title + made.body)) == (language == "zh")
+
+
+def shape(value: object) -> object:
+    """What `value` is made of, whatever its figures and however many there are."""
+    if isinstance(value, dict):
+        free = value.keys() <= {
+            *COMPLAINTS.by_class,
+            *COMPLAINTS.by_category,
+            "attitude",
+            "damage",
+            "not_ours",
+        }
+        return "counts" if free else {name: shape(inner) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [shape(value[0])] if value else []
+    return None
+
+
+@pytest.mark.parametrize("occasion", VALUES)
+def test_the_sample_is_what_the_template_is_given(occasion: str) -> None:
+    given, sample = shape(VALUES[occasion]), shape(dict(sample_of(occasion).values))
+    assert covers(given, sample), (given, sample)
+
+
+def covers(given: object, sample: object) -> bool:
+    """Whether a sample has nothing that is not given: it may leave out what no text says."""
+    if isinstance(sample, dict) and isinstance(given, dict):
+        return all(name in given and covers(given[name], inner) for name, inner in sample.items())
+    if isinstance(sample, list) and isinstance(given, list):
+        return all(covers(given[0], inner) for inner in sample)
+    return given == sample
 
 
 @pytest.mark.parametrize(
