@@ -142,7 +142,7 @@ async def test_closing_a_month_tells_headquarters_and_every_site_its_sums(
         )
         async with ledger.client() as client:
             path = f"/v1/statements/{network}/BJ02/{MONTH}"
-            assert file["body"] == (await client.get(path, headers={"Accept": "application/pdf"})).content
+            assert file["content"] == (await client.get(path, headers={"Accept": "application/pdf"})).content
 
 
 async def test_a_month_that_is_published_again_is_told_once_and_what_is_none_is_a_dead_letter(

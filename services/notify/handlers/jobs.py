@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import random
 from datetime import timedelta
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import structlog
@@ -18,8 +19,8 @@ from services.notify.domain.timetable import REPORT_KINDS, Timetable
 from services.notify.handlers.reports import Outcome, Reports
 from services.notify.handlers.teller import Teller
 from services.notify.settings import NotifySettings
-from services.notify.store import attachments
 from services.notify.store import jobs as store
+from services.notify.store.attachments import attach
 from services.notify.store.jobs import Job, NewJob
 from shared import metrics
 from shared.bus.outbox import OutboxRelay
@@ -150,9 +151,10 @@ class JobWorker:
         await store.plan(connection, outcome.jobs)
         if outcome.tellings:
             told = await self._teller.tell(connection, outcome.tellings, self._clock.now())
-            if outcome.attachment is not None:
-                by_email = [notice.notice_id for notice in told if notice.channel == "email"]
-                await attachments.add(connection, by_email, outcome.attachment)
+            for notice in told:
+                if (file := outcome.attachment) is not None and notice.channel == "email":
+                    notice_id = UUID(notice.notice_id)
+                    await attach(connection, notice_id, file.name, file.media_type, file.content)
 
     async def _put_off(self, job: Job, error: Exception) -> None:
         """Try again after a wait that doubles up to a limit, less a random part so that not all come back at once."""

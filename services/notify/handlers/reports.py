@@ -37,7 +37,7 @@ class Attachment:
 
     name: str
     media_type: str
-    body: bytes
+    content: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,13 +124,13 @@ class Reports:
         """The statement; None where it is too long to be sent."""
         if month.entries > self._settings.statement_lines_attached_max:
             return None
-        body = await self._penalties.download(
+        content = await self._penalties.download(
             f"/v1/statements/{job.network}/{month.site}/{job.period}",
             media_type=_PDF,
             bytes_max=self._settings.statement_bytes_max,
         )
         name = f"statement-{job.network}-{month.site}-{job.period}.pdf"
-        return Attachment(name, _PDF, body) if body is not None else None
+        return Attachment(name, _PDF, content) if content is not None else None
 
     async def _monthly_report(self, job: Job) -> Outcome:
         first, last = days_of(job.period)

@@ -139,7 +139,7 @@ attachments = Table(
     Column("notice_id", Uuid, primary_key=True),
     Column("name", Text, primary_key=True),
     Column("media_type", Text, nullable=False),
-    Column("body", LargeBinary, nullable=False),
+    Column("content", LargeBinary, nullable=False),
     comment="what goes with a notice by e-mail",
 )
 

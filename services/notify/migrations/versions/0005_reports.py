@@ -51,7 +51,7 @@ def upgrade() -> None:
         ),
         sa.Column("name", sa.Text, primary_key=True, comment="file name"),
         sa.Column("media_type", sa.Text, nullable=False),
-        sa.Column("body", sa.LargeBinary, nullable=False),
+        sa.Column("content", sa.LargeBinary, nullable=False),
         comment="what goes with a notice by e-mail",
         if_not_exists=True,
     )
