@@ -88,8 +88,8 @@ class JobWorker:
                 self._wanted.clear()
                 try:
                     await self._plan()
-                    while await self._work_some():
-                        pass
+                    if await self._work_some():
+                        continue
                 except TRANSIENT as error:
                     unless_cancelled(error)
                     log.warning("reports_wait", error=repr(error))
@@ -130,6 +130,8 @@ class JobWorker:
         return bool(taken)
 
     async def _work(self, job: Job) -> None:
+        # What it asks of other services stands in their logs under this id.
+        structlog.contextvars.bind_contextvars(request_id=f"job-{job.job_id}")
         try:
             if await self._make(job):
                 _done.labels(job.kind).inc()
