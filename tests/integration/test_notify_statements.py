@@ -132,7 +132,9 @@ async def test_closing_a_month_tells_headquarters_and_every_site_its_sums(
         assert "借方发生额：15.00 元" in closed["body"]
 
         connection = await asyncpg.connect(url)
-        [file] = await connection.fetch("SELECT * FROM attachments")
+        [file] = await connection.fetch(
+            "SELECT attachments.* FROM attachments JOIN notices USING (notice_id) WHERE network = $1", network
+        )
         await connection.close()
         assert str(file["notice_id"]) == by_site["BJ02", "email"]["notice_id"]
         assert (file["name"], file["media_type"]) == (
@@ -220,7 +222,9 @@ async def test_copies_share_the_work_and_one_that_dies_in_the_middle_loses_nothi
         by_channel = Counter((one["site"], one["channel"]) for one in await statements(copy, network))
         assert by_channel == Counter((site, channel) for site in sites for channel in ("in_app", "email"))
         connection = await asyncpg.connect(url)
-        attached = await connection.fetchval("SELECT count(*) FROM attachments")
+        attached = await connection.fetchval(
+            "SELECT count(*) FROM attachments JOIN notices USING (notice_id) WHERE network = $1", network
+        )
         await connection.close()
         assert attached == len(sites)
 
