@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from fastapi import FastAPI
 
-from services.notify.api import notices, preferences
+from services.notify.api import jobs, notices, preferences
 from services.notify.feed import NoticeFeed
 from services.notify.handlers.directory import Directory
-from services.notify.handlers.dispatch import Dispatcher, Unheard
+from services.notify.handlers.dispatch import Dispatcher
 from services.notify.handlers.duties import DUTIES_TOPIC, DutyHandler
+from services.notify.handlers.jobs import JobWorker
+from services.notify.handlers.periods import PERIODS_TOPIC, PeriodHandler
 from services.notify.handlers.reminding import ReadUpTo, Reminding
+from services.notify.handlers.reports import Reports
 from services.notify.handlers.teller import Teller
 from services.notify.handlers.verdicts import VERDICTS_TOPIC, VerdictHandler
 from services.notify.settings import NotifySettings
@@ -18,6 +21,7 @@ from shared import log
 from shared.bus.assignment import RunnerLimits
 from shared.bus.runner import ConsumerRunner
 from shared.http.app import serve
+from shared.http.peers import Peer
 from shared.service import ConsumingService
 
 SERVICE = "notify"
@@ -35,11 +39,15 @@ def application(settings: NotifySettings) -> FastAPI:
 
     directory = Directory(service.registries.sites, settings)
     teller = Teller(settings, texts, directory)
+    reports = _reports(settings, service, directory)
+    worker = JobWorker(
+        settings, service.engine, service.clock, reports, teller, service.relay, service.registries.sites
+    )
     dispatcher = Dispatcher(
         {
             VERDICTS_TOPIC: VerdictHandler(settings, service.clock, teller, wake=service.relay.wake),
             DUTIES_TOPIC: DutyHandler(settings, service.clock, teller, directory, wake=service.relay.wake),
-            "penalties.periods": Unheard(),
+            PERIODS_TOPIC: PeriodHandler(service.clock, wake=worker.wake),
         }
     )
     runner = ConsumerRunner(
@@ -61,12 +69,26 @@ def application(settings: NotifySettings) -> FastAPI:
         ReadUpTo(settings, service.engine, service.clock, runner, dispatcher.topics),
         wake=service.relay.wake,
     )
-    service.consume(runner, beside=[feed.run, reminding.run])
+    service.consume(runner, beside=[feed.run, reminding.run, worker.run])
     return service.app(
         [
             notices.router(service.engine, service.relay, feed, service.clock, settings),
             preferences.router(service.engine, directory, service.clock, settings),
+            jobs.router(service.engine),
         ]
+    )
+
+
+def _reports(settings: NotifySettings, service: ConsumingService, directory: Directory) -> Reports:
+    """The reports, with clients of the services that have the figures."""
+    key = settings.peer_key or settings.operator_key
+    return Reports(
+        settings,
+        service.engine,
+        service.registries.sites,
+        directory,
+        arbitration=Peer("arbitration", settings.arbitration_url, key, settings),
+        penalties=Peer("penalties", settings.penalties_url, key, settings),
     )
 
 

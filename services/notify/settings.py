@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import time
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -76,3 +77,44 @@ class NotifySettings(ServiceSettings):
     digest_minutes: int = Field(
         5, ge=0, description="minutes over which e-mails about findings are gathered; 0: each by itself"
     )
+
+    peer_key: str | None = Field(
+        None,
+        description="key of scope `read` to ask arbitration and penalties with; the operator's where unset",
+    )
+    bulletin_weekday: int = Field(1, ge=1, le=7, description="day of the weekly bulletin; 1 is Monday")
+    bulletin_time: time = Field(
+        time(8), description="time of day of the weekly bulletin, in the networks' zone"
+    )
+    monthly_report_working_day: int = Field(
+        1, ge=1, le=15, description="which working day of the month brings the report of the month before"
+    )
+    monthly_report_time: time = Field(time(8), description="time of day of the monthly report")
+    silent_time: time = Field(time(8), description="time of day of the daily lists of silent parcels")
+    silent_hours: int = Field(
+        24,
+        ge=1,
+        description="hours without any event after which a parcel is silent; arbitration has a least number",
+    )
+    silent_listed_max: int = Field(50, ge=1, le=500, description="parcels that a list of silent ones shows")
+    report_rules_max: int = Field(20, ge=1, description="rules that a report lists; the rest is counted")
+    report_sites_max: int = Field(
+        50, ge=1, description="sites that the monthly report lists; the rest is counted"
+    )
+    statement_lines_attached_max: int = Field(
+        10_000,
+        ge=0,
+        description="lines of a statement that is attached to an e-mail; longer ones are only told of",
+    )
+    statement_bytes_max: int = Field(
+        5 * 1024 * 1024, ge=1, description="bytes of a statement that is attached to an e-mail"
+    )
+    jobs_at_once: int = Field(4, ge=1, description="reports that a copy works on at the same time")
+    job_poll_ms: int = Field(1_000, ge=10, description="how often it is looked for reports that fell due")
+    job_lease_s: float = Field(
+        120.0, gt=0, description="seconds that a worker has for a report before another may take it"
+    )
+    job_retry_s: float = Field(
+        5.0, gt=0, description="seconds before a report that failed is tried again; doubles"
+    )
+    job_retry_max_s: float = Field(600.0, gt=0, description="longest wait between two attempts at a report")

@@ -6,14 +6,22 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
 
+import msgspec
 from sqlalchemy import func, select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.penalties.chain import shown_digest
+from services.penalties.handlers import HEADERS, SOURCE
 from services.penalties.store import CLOSING_LOCK, chains, period_closes
 from services.penalties.totals import turnover
+from shared.bus.outbox import enqueue
 from shared.bus.tables import partition_positions
+from shared.events.outputs import OutputEvent, PeriodData
+from shared.ids import stable_id
+
+PERIODS_TOPIC = "penalties.periods"
+CLOSED_TYPE = "period.closed"
 
 
 class Closing(NamedTuple):
@@ -57,7 +65,7 @@ async def closing(connection: AsyncConnection, network: str, period: str) -> Clo
 async def close(
     connection: AsyncConnection, group: str, network: str, period: str, *, at: datetime, by: str, wait_ms: int
 ) -> Closing:
-    """Close a period, once: a second close changes nothing and returns the first.
+    """Close a period and publish that, once: a second close changes and publishes nothing and returns the first.
 
     Waits up to `wait_ms` for the bookings in hand, and none begins until this transaction ends; so the positions read
     here divide the verdicts exactly into those before and those after the close. Raises DBAPIError on a time-out.
@@ -72,16 +80,36 @@ async def close(
     cut = {str(partition): offsets[0] for partition, offsets in positions}
     links = await connection.execute(select(chains).where(chains.c.network == network))
     seals = {str(row.partition): {"position": row.position, "hash": shown_digest(row.hash)} for row in links}
-    await connection.execute(
+    fresh = await connection.execute(
         insert(period_closes)
         .values(network=network, period=period, closed_at=at, closed_by=by, cut=cut, seals=seals)
         .on_conflict_do_nothing()
     )
     closed = await closing(connection, network, period)
     assert closed is not None
+    if fresh.rowcount:
+        await enqueue(connection, PERIODS_TOPIC, None, [closed_event(closed)], HEADERS)
     return closed
+
+
+def closed_event(closed: Closing) -> tuple[bytes, bytes]:
+    """Key and value of the `period.closed` record of a close."""
+    subject = f"{closed.network}/{closed.period}"
+    data = PeriodData(**{name: getattr(closed, name) for name in PeriodData.__struct_fields__})
+    event = OutputEvent(
+        id=str(stable_id("period", closed.network, closed.period)),
+        source=SOURCE,
+        type=CLOSED_TYPE,
+        subject=subject,
+        time=closed.closed_at,
+        data=msgspec.Raw(_encode(data)),
+    )
+    return subject.encode(), _encode(event)
 
 
 async def limit_waits(connection: AsyncConnection, wait_ms: int) -> None:
     """Let this transaction wait for no lock longer than `wait_ms`."""
     await connection.execute(text("SELECT set_config('lock_timeout', :wait, true)"), {"wait": f"{wait_ms}ms"})
+
+
+_encode = msgspec.json.Encoder().encode

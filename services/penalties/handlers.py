@@ -32,7 +32,7 @@ VERDICT_TYPE = "verdict.issued"
 POSTING_TYPE = "posting.booked"
 SOURCE = "/services/penalties"
 _SLICE_VERDICTS = 500
-_HEADERS = (("content-type", b"application/cloudevents+json; charset=UTF-8"),)
+HEADERS = (("content-type", b"application/cloudevents+json; charset=UTF-8"),)
 
 _logger = log.get(__name__)
 _verdicts = metrics.counter(
@@ -264,7 +264,7 @@ async def _queue(connection: AsyncConnection, bookings: Sequence[Booking]) -> No
     for booking in bookings:
         by_partition.setdefault(booking.partition, []).append(posting(booking.entry))
     for partition, records in by_partition.items():
-        await enqueue(connection, POSTINGS_TOPIC, partition, records, _HEADERS)
+        await enqueue(connection, POSTINGS_TOPIC, partition, records, HEADERS)
 
 
 def _conflict(one: Taken, book: Book) -> DeadLetter:

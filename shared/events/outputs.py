@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -138,7 +138,7 @@ class PeriodData(msgspec.Struct, frozen=True, kw_only=True):
     """`data` of `period.closed`: a network's month was made final; its statements stand."""
 
     network: str
-    period: str
+    period: Annotated[str, msgspec.Meta(pattern=r"^20[0-9]{2}-(0[1-9]|1[0-2])$")]
     """`yyyy-mm`"""
     closed_at: datetime
     closed_by: str
@@ -183,5 +183,12 @@ def decode_verdict(value: bytes) -> tuple[OutputEvent, VerdictData]:
     return event, _verdict.decode(event.data)
 
 
+def decode_period(value: bytes) -> tuple[OutputEvent, PeriodData]:
+    """Decode a record of `penalties.periods`. Raises msgspec.MsgspecError where it is not one."""
+    event = _envelope.decode(value)
+    return event, _period.decode(event.data)
+
+
 _envelope = msgspec.json.Decoder(OutputEvent)
 _verdict = msgspec.json.Decoder(VerdictData)
+_period = msgspec.json.Decoder(PeriodData)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, Self
 
 import httpx
 import structlog
 
 from shared.errors import FaultlineError
+from shared.http.paging import LIMIT_MAX
 from shared.settings import ServiceSettings
 
 
@@ -67,15 +69,57 @@ class Peer:
     ) -> Any:
         """Call `path` with `body` as JSON and return the decoded answer (None where it has no content). Raises PeerError."""
         given = {name: value for name, value in (params or {}).items() if value is not None}
-        sent = {**_request_id(), **(headers or {})}
+        request = self._request(method, path, params=given, json=body, headers=headers)
+        with self._telling_away(method, path):
+            answer = await self.http.send(request)
+        self._check(method, path, answer)
+        return answer.json() if answer.content else None
+
+    async def items(self, path: str, params: Mapping[str, Any] | None = None) -> list[Any]:
+        """All items of a cursor-paged list. Raises PeerError."""
+        found: list[Any] = []
+        cursor: str | None = None
+        while True:
+            page = await self.get(path, {**(params or {}), "limit": LIMIT_MAX, "cursor": cursor})
+            found += page["items"]
+            if (cursor := page["next"]) is None:
+                return found
+
+    async def download(self, path: str, *, media_type: str, bytes_max: int) -> bytes | None:
+        """The document at `path` in the form `media_type`; None where it has more than `bytes_max`. Raises PeerError."""
+        body = bytearray()
+        request = self._request("GET", path, headers={"Accept": media_type})
+        with self._telling_away("GET", path):
+            answer = await self.http.send(request, stream=True)
+            try:
+                if answer.is_error:
+                    await answer.aread()
+                self._check("GET", path, answer)
+                async for piece in answer.aiter_bytes():
+                    body += piece
+                    if len(body) > bytes_max:
+                        return None
+            finally:
+                await answer.aclose()
+        return bytes(body)
+
+    def _request(
+        self, method: str, path: str, *, headers: Mapping[str, str] | None, **parts: Any
+    ) -> httpx.Request:
+        return self.http.build_request(method, path, headers={**_request_id(), **(headers or {})}, **parts)
+
+    @contextmanager
+    def _telling_away(self, method: str, path: str) -> Iterator[None]:
         try:
-            answer = await self.http.request(method, path, params=given, json=body, headers=sent)
+            yield
         except httpx.TransportError as error:
             raise PeerError(
                 f"{self.name} did not answer {method} {path} ({type(error).__name__}).",
                 cause=f"it is not running at {self.http.base_url}, or is overloaded.",
                 remedy=f"look at its /readyz and at FAULTLINE_{self.name.upper()}_URL.",
             ) from error
+
+    def _check(self, method: str, path: str, answer: httpx.Response) -> None:
         if answer.is_error:
             raise PeerError(
                 f"{self.name} answered {answer.status_code} to {method} {path}.",
@@ -83,7 +127,6 @@ class Peer:
                 remedy="correct the request, or see the log of that service under the same request id.",
                 status=answer.status_code,
             )
-        return answer.json() if answer.content else None
 
     async def close(self) -> None:
         """Give the connections back."""

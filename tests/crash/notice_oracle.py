@@ -24,9 +24,11 @@ def notice_violations(snapshot: Snapshot, verdicts: Mapping[str, dict[str, Any]]
 
 
 def _once(snapshot: Snapshot) -> Iterator[str]:
+    # Of a finding; the ids of the others say what they are about.
     about = Counter(
         (r["occasion"], r["network"], r["waybill"], r["finding_id"], r["version"], r["site"], r["channel"])
         for r in snapshot.notices
+        if r["finding_id"] is not None
     )
     for key, count in sorted(about.items()):
         if count > 1:
@@ -36,7 +38,8 @@ def _once(snapshot: Snapshot) -> Iterator[str]:
 def _last_word(snapshot: Snapshot, verdicts: Mapping[str, dict[str, Any]]) -> Iterator[str]:
     """The last notice of each site about each finding is of a version that said what the last version says."""
     told: Told = {}
-    for row in sorted(snapshot.notices, key=lambda row: row["version"]):
+    of_findings = (row for row in snapshot.notices if row["finding_id"] is not None)
+    for row in sorted(of_findings, key=lambda row: row["version"]):
         told[f"{row['network']}/{row['waybill']}", row["finding_id"], row["site"]] = row
     versions = _versions(snapshot)
     concerned: set[tuple[str, str, str]] = set()

@@ -18,6 +18,7 @@ from services.arbitration.domain import Decision, Facts, Rulebooks, decide, dist
 from shared.events import decode
 from tests.crash.ledger_oracle import ledger_violations
 from tests.crash.notice_oracle import notice_violations
+from tests.crash.period_oracle import period_violations
 from tests.crash.sent import Key, Sent, content_of
 from tests.crash.snapshot import INPUT_TOPICS, VERDICTS, Snapshot
 
@@ -62,6 +63,7 @@ def examine(sent: Sent, snapshot: Snapshot, expected: Expected) -> list[str]:
         lambda: _versions(snapshot),
         lambda: ledger_violations(snapshot, {s: expected.findings(s) for s in expected.decisions}),
         lambda: notice_violations(snapshot, verdicts),
+        lambda: period_violations(snapshot),
     )
     return [sentence for check in checks for sentence in _bounded(check())]
 

@@ -19,6 +19,7 @@ from tests.support.stack import Stack
 INPUT_TOPICS: Final = ("parcel.scans", "parcel.signatures", "parcel.complaints")
 VERDICTS: Final = "arbitration.verdicts"
 POSTINGS: Final = "penalties.postings"
+PERIODS: Final = "penalties.periods"
 NOTICES: Final = "notify.notices"
 CONSUMERS: Final[Mapping[str, tuple[str, ...]]] = {
     "arbitration": INPUT_TOPICS,
@@ -54,6 +55,7 @@ class Snapshot:
     entries: list[Row] = field(default_factory=list)
     balances: list[Row] = field(default_factory=list)
     chains: list[Row] = field(default_factory=list)
+    closes: list[Row] = field(default_factory=list)
     notices: list[Row] = field(default_factory=list)
     positions: dict[str, dict[int, list[int]]] = field(default_factory=dict)
     durability: dict[str, str] = field(default_factory=dict)
@@ -64,7 +66,7 @@ async def take(stack: Stack) -> Snapshot:
     snapshot = Snapshot()
     dead_letter_topics = [f"{topic}.dlq" for topic in (*INPUT_TOPICS, VERDICTS)]
     snapshot.topics = await read_topics(
-        stack, *INPUT_TOPICS, VERDICTS, POSTINGS, NOTICES, *dead_letter_topics
+        stack, *INPUT_TOPICS, VERDICTS, POSTINGS, PERIODS, NOTICES, *dead_letter_topics
     )
     async with connected(stack) as db:
         for subject, events in await db.fetch("SELECT subject, events FROM arbitration.journal"):
@@ -76,6 +78,7 @@ async def take(stack: Stack) -> Snapshot:
         snapshot.entries = await db.fetch("SELECT * FROM penalties.entries")
         snapshot.balances = await db.fetch("SELECT * FROM penalties.balances")
         snapshot.chains = await db.fetch("SELECT * FROM penalties.chains")
+        snapshot.closes = await db.fetch("SELECT * FROM penalties.period_closes")
         snapshot.notices = await db.fetch("SELECT * FROM notify.notices")
         for service in CONSUMERS:
             snapshot.dead_letters[service] = await db.fetch(f"SELECT * FROM {service}.dead_letters")
@@ -123,6 +126,8 @@ async def _what_is_under_way(stack: Stack, ends: dict[str, list[int]]) -> str:
             for service in ("penalties", "notify"):
                 if behind := await _behind(db, service, ends):
                     return behind
+                if service == "notify" and (jobs := await db.fetchval("SELECT count(*) FROM notify.jobs")):
+                    return f"{jobs} reports are to be made"
                 if rows := await db.fetchval(f"SELECT count(*) FROM {service}.outbox"):
                     return f"{rows} rows in the outbox of {service}"
     except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, KafkaError) as error:

@@ -13,11 +13,12 @@ from uuid import uuid4
 import pytest
 
 from shared.events import topic_of
+from shared.ids import stable_id
 from tests.crash.ledger_oracle import first_hash, next_hash
 from tests.crash.oracle import Expected, examine
 from tests.crash.parcels import contradicted, parcels
 from tests.crash.sent import Sent, content_of
-from tests.crash.snapshot import INPUT_TOPICS, NOTICES, POSTINGS, VERDICTS, Read, Snapshot
+from tests.crash.snapshot import INPUT_TOPICS, NOTICES, PERIODS, POSTINGS, VERDICTS, Read, Snapshot
 
 NOW = datetime.now(UTC)
 PARCELS = 60
@@ -39,7 +40,9 @@ def load() -> Sent:
 def perfect(sent: Sent, expected: Expected) -> Snapshot:
     """The tables and topics of a stack that did everything right, each waybill decided once."""
     snapshot = Snapshot(durability={"fsync": "on"}, dead_letters={"penalties": [], "notify": []})
-    topics: dict[str, list[Read]] = {topic: [] for topic in (*INPUT_TOPICS, VERDICTS, POSTINGS, NOTICES)}
+    topics: dict[str, list[Read]] = {
+        topic: [] for topic in (*INPUT_TOPICS, VERDICTS, POSTINGS, PERIODS, NOTICES)
+    }
     topics |= {f"{topic}.dlq": [] for topic in INPUT_TOPICS}
     contradiction = contradicted(next(iter(sent.originals.values())))
     for value in (*sent.originals.values(), contradiction):
@@ -55,6 +58,7 @@ def perfect(sent: Sent, expected: Expected) -> Snapshot:
     snapshot.topics = topics
     for subject in expected.decisions:
         add_verdict(snapshot, subject, expected)
+    add_close(snapshot, next(iter(expected.decisions)).partition("/")[0])
     return snapshot
 
 
@@ -112,12 +116,31 @@ def add_entry(
     snapshot.topics[POSTINGS].append(Read(0, 0, None, json.dumps(event).encode()))
 
 
+def add_close(snapshot: Snapshot, network: str) -> None:
+    """The month of the entries is closed, and told to headquarters and every site that stands in them."""
+    snapshot.closes = [{"network": network, "period": "2026-01"}]
+    event = {"subject": f"{network}/2026-01"}
+    snapshot.topics[PERIODS].append(Read(0, 0, None, json.dumps(event).encode()))
+    sides = {row[f"{side}_site"] for row in snapshot.entries for side in ("debit", "credit")} - {None}
+    for occasion, site in [("month_closed", "HQ-STATISTICS"), *(("statement_ready", site) for site in sides)]:
+        notice_id = str(stable_id("notice", occasion, network, "2026-01", site, "in_app"))
+        about = dict.fromkeys(("waybill", "finding_id", "version"))
+        row = {"network": network, "notice_id": notice_id, "occasion": occasion, "site": site}
+        snapshot.notices.append({**row, **about, "channel": "in_app"})
+        add_notice_events(snapshot, notice_id)
+
+
 def add_notice(snapshot: Snapshot, about: dict[str, Any], finding_id: str, site: str) -> None:
     """The notice of a finding to one site."""
     notice = {**about, "notice_id": str(uuid4()), "occasion": "finding_issued", "finding_id": finding_id}
     snapshot.notices.append({**notice, "site": site, "channel": "in_app"})
+    add_notice_events(snapshot, notice["notice_id"])
+
+
+def add_notice_events(snapshot: Snapshot, notice_id: str) -> None:
+    """What the topic tells of a notice."""
     for event_type in ("notice.queued", "notice.delivered"):
-        event = {"id": str(uuid4()), "type": event_type, "data": {"notice_id": notice["notice_id"]}}
+        event = {"id": str(uuid4()), "type": event_type, "data": {"notice_id": notice_id}}
         snapshot.topics[NOTICES].append(Read(0, 0, None, json.dumps(event).encode()))
 
 
@@ -215,8 +238,22 @@ BREAKAGES: dict[str, tuple[Callable[[Snapshot], object], str]] = {
         "wrong notice: ",
     ),
     "a notice that never left": (lambda s: s.topics[NOTICES].pop(0), "unpublished: notice.queued"),
+    "a close that never left": (lambda s: s.topics[PERIODS].clear(), "unpublished: tiantian/2026-01"),
+    "a close that nobody made": (lambda s: s.closes.clear(), "unclosed: tiantian/2026-01"),
+    "a statement that nobody was told of": (
+        lambda s: s.notices.pop(_statement(s)),
+        "not noticed: statement_ready",
+    ),
+    "a statement of no month": (
+        lambda s: s.notices.append({**s.notices[_statement(s)], "notice_id": str(uuid4())}),
+        "wrong notice: statement_ready",
+    ),
     "a database that forgets": (lambda s: s.durability.update(fsync="off"), "durability: "),
 }
+
+
+def _statement(snapshot: Snapshot) -> int:
+    return next(i for i, row in enumerate(snapshot.notices) if row["occasion"] == "statement_ready")
 
 
 @pytest.mark.parametrize("name", BREAKAGES)

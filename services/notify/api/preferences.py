@@ -72,7 +72,7 @@ class PreferencesBody(_Body):
         None, description="none where absent; warnings that a term ends pass"
     )
     digest: DigestBody | None = Field(
-        None, description="for e-mails about findings, insurance and books; the usual one where absent"
+        None, description="for e-mails about findings and insurance; the usual one where absent"
     )
 
 

@@ -15,7 +15,7 @@ GROUPS: Final[tuple[Group, ...]] = (
     "books",
     "bulletins",
 )
-GATHERED: Final[frozenset[Group]] = frozenset({"findings", "insurance", "books"})
+GATHERED: Final[frozenset[Group]] = frozenset({"findings", "insurance"})
 """Groups whose e-mails may be gathered into one message; the others leave at once."""
 
 
@@ -63,4 +63,9 @@ OCCASIONS: Final[dict[str, Occasion]] = {
     "fines_ahead": Occasion("risks", pressing=True),
     "report_windows_closing": Occasion("risks", pressing=True),
     "insurer_informed": Occasion("insurance"),
+    "silent_parcels": Occasion("risks"),
+    "month_closed": Occasion("books"),
+    "statement_ready": Occasion("books"),
+    "weekly_bulletin": Occasion("bulletins"),
+    "monthly_report": Occasion("bulletins"),
 }

@@ -36,6 +36,10 @@ class Wishes:
     quiet: Quiet | None = None
     digest: Digest | None = None
 
+    def channels_for(self, occasion: str) -> tuple[Channel, ...]:
+        """The channels wanted besides the application's list."""
+        return self.channels.get(OCCASIONS[occasion].group, ("webhook", "email"))
+
 
 USUAL: Final = Wishes()
 
@@ -55,7 +59,7 @@ def ways(
     In the application always and at once. Nothing waits beyond `due_at`.
     """
     kind = OCCASIONS[occasion]
-    wanted = wishes.channels.get(kind.group, ("webhook", "email"))
+    wanted = wishes.channels_for(occasion)
     chosen: list[tuple[Channel, datetime | None]] = []
     for channel in reachable:
         if channel == "in_app":

@@ -36,16 +36,3 @@ class Dispatcher:
         """Pass it on."""
         for handler in self._handlers.values():
             handler.assigned(partitions)
-
-
-class Unheard:
-    """Lets a topic's records pass."""
-
-    async def handle(self, connection: AsyncConnection, records: Sequence[Record]) -> None:
-        """Nothing is made of them."""
-
-    def committed(self, partitions: Sequence[int]) -> None:
-        """Nothing was stored."""
-
-    def assigned(self, partitions: Sequence[int]) -> None:
-        """Nothing is kept."""

@@ -57,7 +57,7 @@ class DutyHandler:
         self._teller = teller
         self._directory = directory
         self._wake = wake
-        self._reader = Reader(DUTIES_TYPE, decode_duties)
+        self._reader = Reader(DUTIES_TYPE, decode_duties, subject_of)
 
     async def handle(self, connection: AsyncConnection, records: Sequence[Record]) -> None:
         """Store what `records` give cause to say now and later; what is no list of duties becomes a dead letter."""

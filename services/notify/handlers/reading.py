@@ -24,7 +24,7 @@ class AboutWaybill(Protocol):
         """Its number."""
 
 
-T = TypeVar("T", bound=AboutWaybill)
+T = TypeVar("T")
 
 
 class Unreadable(Exception):
@@ -38,9 +38,16 @@ class Unreadable(Exception):
 class Reader(Generic[T]):
     """Reads the records of a topic that carries `event_type` only; what is no such event becomes a dead letter."""
 
-    def __init__(self, event_type: str, decode: Callable[[bytes], tuple[OutputEvent, T]]) -> None:
+    def __init__(
+        self,
+        event_type: str,
+        decode: Callable[[bytes], tuple[OutputEvent, T]],
+        subject_of: Callable[[T], str],
+    ) -> None:
+        """`subject_of` says what the event's subject and the record's key must be."""
         self._event_type = event_type
         self._decode = decode
+        self._subject_of = subject_of
         self._fuse = Fuse()
 
     def read(self, record: Record, letters: list[DeadLetter]) -> T | None:
@@ -49,7 +56,7 @@ class Reader(Generic[T]):
             said = self.said(record)
         except Unreadable as refusal:
             letters.append(DeadLetter(record, refusal.reason, str(refusal)))
-            # All records have one publisher: the waybill tells one bad record from a version that reads none.
+            # All records have one publisher: the key tells one bad record from a version that reads none.
             self._fuse.bad((record.key or b"?").decode(errors="replace"), record)
             return None
         self._fuse.good()
@@ -63,7 +70,7 @@ class Reader(Generic[T]):
             raise Unreadable(
                 "malformed", f"The record is no {self._event_type} of the wire contract: {error}"
             ) from None
-        subject = subject_of(said)
+        subject = self._subject_of(said)
         if event.type != self._event_type:
             raise Unreadable(
                 "unknown_type", f"This topic carries {self._event_type} only, not {event.type[:64]}."
@@ -71,10 +78,10 @@ class Reader(Generic[T]):
         if event.subject != subject or record.key != subject.encode():
             raise Unreadable(
                 "wrong_subject",
-                "The record's key, the event's subject and its data name different waybills.",
+                "The record's key, the event's subject and its data are about different things.",
             )
         if "\x00" in subject:
-            raise Unreadable("malformed", "The subject holds a NUL, which no waybill has.")
+            raise Unreadable("malformed", "The subject holds a NUL, which none may have.")
         return said
 
 

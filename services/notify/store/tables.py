@@ -108,6 +108,41 @@ preferences = Table(
     comment="how a site wants to be told; the usual way where it has no row",
 )
 
+jobs = Table(
+    "jobs",
+    metadata,
+    Column("job_id", Uuid, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("network", Text, nullable=False),
+    Column("site", Text),
+    Column("period", Text, nullable=False),
+    Column("content", LargeBinary, nullable=False, comment="JSON: what is known already"),
+    Column("due_at", DateTime(timezone=True), nullable=False),
+    Column("next_try_at", DateTime(timezone=True), nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("last_error", Text),
+    comment="reports to be made with figures of other services; gone once told",
+)
+
+schedules = Table(
+    "schedules",
+    metadata,
+    Column("network", Text, primary_key=True),
+    Column("kind", Text, primary_key=True),
+    Column("next_at", DateTime(timezone=True), nullable=False),
+    comment="when the next report of each kind falls due",
+)
+
+attachments = Table(
+    "attachments",
+    metadata,
+    Column("notice_id", Uuid, primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("media_type", Text, nullable=False),
+    Column("content", LargeBinary, nullable=False),
+    comment="what goes with a notice by e-mail",
+)
+
 
 def array_of(name: str, item: Any) -> BindParameter[Any]:
     """A parameter that is an array: one statement whatever the number of rows, and the least work for the client."""

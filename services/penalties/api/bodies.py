@@ -133,6 +133,19 @@ class TotalsBody(BaseModel):
     accounts: list[AccountMonthBody]
 
 
+class SiteMonthBody(BaseModel):
+    """A site's month in fen: `opening_fen` + `debits_fen` - `credits_fen` = `closing_fen`, on its open accounts."""
+
+    site: str
+    opening_fen: int = Field(description="what it owed before; negative where it was owed")
+    opening_frozen_fen: int = Field(description="frozen before, while appeals ran")
+    debits_fen: int
+    credits_fen: int
+    closing_fen: int
+    closing_frozen_fen: int
+    entries: int = Field(description="lines of its statement")
+
+
 class SealBody(BaseModel):
     """A chain's newest link when a period was closed."""
 

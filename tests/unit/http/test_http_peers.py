@@ -7,7 +7,7 @@ from typing import Annotated
 
 import httpx
 import pytest
-from fastapi import APIRouter, Header, Query
+from fastapi import APIRouter, Header, Query, Response
 
 from shared.http.app import Check, create_app
 from shared.http.peers import Peer, PeerError
@@ -24,6 +24,17 @@ async def echo(
     site: Annotated[str, Query()] = "none",
 ) -> dict[str, str]:
     return {"authorization": authorization, "request_id": x_request_id, "site": site}
+
+
+@router.get("/numbers")
+async def numbers(limit: int, cursor: int = 0, below: int = 1_200) -> dict[str, object]:
+    end = min(cursor + limit, below)
+    return {"items": list(range(cursor, end)), "next": str(end) if end < below else None}
+
+
+@router.get("/document")
+async def document(accept: Annotated[str, Header()]) -> Response:
+    return Response(b"x" * 1_000, media_type=accept)
 
 
 @router.get("/missing")
@@ -65,6 +76,18 @@ async def test_a_call_carries_the_key_and_the_id_of_the_request_it_serves(peer: 
 
 async def test_an_answer_without_content_is_none(peer: Peer) -> None:
     assert await peer.call("DELETE", "/thing") is None
+
+
+async def test_a_list_is_read_page_by_page(peer: Peer) -> None:
+    assert await peer.items("/numbers") == list(range(1_200))
+    assert await peer.items("/numbers", {"below": 0}) == []
+
+
+async def test_a_document_is_read_up_to_a_limit(peer: Peer) -> None:
+    assert await peer.download("/document", media_type="application/pdf", bytes_max=1_000) == b"x" * 1_000
+    assert await peer.download("/document", media_type="application/pdf", bytes_max=999) is None
+    with pytest.raises(PeerError, match="404"):
+        await peer.download("/missing", media_type="application/pdf", bytes_max=999)
 
 
 async def test_an_error_says_who_what_and_why(peer: Peer) -> None:

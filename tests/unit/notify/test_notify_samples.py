@@ -40,7 +40,8 @@ def test_every_occasion_reads_well(occasion: str, language: Language) -> None:
     text = f"{words.title}\n{words.body}"
     for left_over in ("None", "{", "}", "Undefined", "[]", "\n\n\n"):
         assert left_over not in text
-    assert "560000000001" in text
+    if OCCASIONS[occasion].group not in ("books", "bulletins"):
+        assert "560000000001" in text
     if telling.due_at and occasion not in ("finding_issued", "finding_changed"):
         assert deadline(telling.due_at, zone=ZONE) in text
     if language == "zh":
