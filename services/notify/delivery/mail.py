@@ -10,17 +10,15 @@ from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import format_datetime
-from pathlib import Path
 from uuid import UUID
 
 import aiosmtplib
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from services.notify.delivery.channel import Sent
 from services.notify.delivery.policy import Answer
 from services.notify.delivery.settings import DeliverySettings
 from services.notify.store.deliveries import Attachment, Claim, Places, Queued
-from services.notify.texts import TEMPLATES, harmless
+from services.notify.texts import Shown, Texts, harmless
 from shared.events.outputs import NoticeData
 from shared.ids import stable_id
 
@@ -38,7 +36,7 @@ class MailChannel:
 
     name = "email"
 
-    def __init__(self, settings: DeliverySettings, files_of: FilesOf, templates: Path = TEMPLATES) -> None:
+    def __init__(self, settings: DeliverySettings, texts: Texts, files_of: FilesOf) -> None:
         self.places = Places(
             good=settings.smtp_connections_max,
             slow=settings.smtp_connections_max,
@@ -47,9 +45,7 @@ class MailChannel:
         )
         self._settings = settings
         self._files_of = files_of
-        self._page = Environment(
-            loader=FileSystemLoader(templates), autoescape=True, undefined=StrictUndefined, auto_reload=False
-        )
+        self._texts = texts
         self._connections = asyncio.Semaphore(settings.smtp_connections_max)
 
     async def send(self, claim: Claim, address: str, notices: Sequence[Queued]) -> Sent:
@@ -101,10 +97,10 @@ class MailChannel:
         message["Auto-Submitted"] = "auto-generated"
         message["Content-Language"] = language
         message.set_content(_RULE.join(f"{one.title}\n\n{one.body}" for one in notices) + "\n")
-        page = self._page.get_template(f"{language}/_mail.html.j2")
-        message.add_alternative(
-            page.render(subject=subject_of(notices), notices=notices, language=language), subtype="html"
-        )
+        shown = [Shown(one.title, one.body, one.due_at) for one in notices]
+        site, subject = notices[-1].site, subject_of(notices)
+        page = self._texts.mail(shown, site=site, subject=subject, language=language)
+        message.add_alternative(page, subtype="html")
         for file in files:
             kind, _, subkind = file.media_type.partition("/")
             message.add_attachment(file.content, kind, subkind, filename=harmless(file.name))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import email.utils
+import resource
 import socket
 import ssl
 from collections.abc import Sequence
@@ -35,6 +36,9 @@ _REDIRECTS = (307, 308)
 """Those that repeat the request as it was; others would turn it into a GET."""
 _REJECTIONS = (400, 405, 406, 411, 413, 414, 415, 422)
 """Answers about this request rather than about the receiver's condition."""
+
+_OTHER_FILES = 512
+"""Files and connections that have nothing to do with webhooks, generously."""
 
 
 class Body(msgspec.Struct, frozen=True):
@@ -134,6 +138,17 @@ class WebhookChannel:
                 ),
             )
         return self._session
+
+
+def allow_files(connections_max: int) -> None:
+    """Raise the process's limit of open files, as far as it may, so that `connections_max` webhooks have room."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    # As many again are kept open between two webhooks.
+    wanted = 2 * connections_max + _OTHER_FILES
+    if soft < wanted:
+        resource.setrlimit(
+            resource.RLIMIT_NOFILE, (wanted if hard == resource.RLIM_INFINITY else min(wanted, hard), hard)
+        )
 
 
 def body_of(notice: NoticeData) -> bytes:

@@ -26,6 +26,7 @@ from sqlalchemy import (
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.notify.domain.telling import Void
+from services.notify.store.deliveries import NOT_IN_HAND
 from services.notify.store.tables import array_of, notices
 from shared.events.outputs import NoticeData
 
@@ -200,11 +201,11 @@ _ADD = text(
 ).bindparams(*(array_of(name, kind) for name, kind in _ADDED.items()))
 _VOID = ("network", "waybill", "about", "site")
 _WITHDRAW = text(
-    """UPDATE notices SET state = 'withdrawn', changed_xid = pg_current_xact_id()
+    f"""UPDATE notices SET state = 'withdrawn', changed_xid = pg_current_xact_id()
        FROM unnest(:network, :waybill, :about, :site) AS void (network, waybill, about, site)
        WHERE notices.network = void.network AND notices.waybill = void.waybill AND notices.about = void.about
          AND notices.site = coalesce(void.site, notices.site)
-         AND notices.state = 'queued' AND notices.channel <> 'in_app'"""
+         AND notices.state = 'queued' AND notices.channel <> 'in_app' AND {NOT_IN_HAND}"""
 ).bindparams(*(array_of(name, Text) for name in _VOID))
 _SHOWN = [notices.c[name] for name in NoticeData.__struct_fields__]
 _ACKNOWLEDGE = (

@@ -13,9 +13,12 @@ import pytest
 from services.notify.delivery.mail import NO_SERVER, MailChannel
 from services.notify.delivery.policy import Answer
 from services.notify.store.deliveries import Attachment
+from services.notify.texts import Texts
 from shared.events.outputs import NoticeData
 from tests.support.mailbox import PASSWORD, Mailbox
 from tests.unit.notify.deliveries import claim, delivery_settings, notice, queued
+
+TEXTS = Texts(evidence_max=20, appeal_days=7, zone_name="Asia/Shanghai")
 
 
 @pytest.fixture
@@ -30,7 +33,7 @@ def channel(mailbox: Mailbox | None, *files: Attachment, **settings: Any) -> Mai
 
     where = {"smtp_host": "127.0.0.1", "smtp_port": mailbox.port} if mailbox else {}
     usual: dict[str, Any] = {"smtp_tls": "none", "mail_from": "faultline@example.com", **where}
-    return MailChannel(delivery_settings(**{**usual, **settings}), files_of)
+    return MailChannel(delivery_settings(**{**usual, **settings}), TEXTS, files_of)
 
 
 async def send(
