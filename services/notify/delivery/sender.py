@@ -160,18 +160,20 @@ class Sender:
     # -- sending ----------------------------------------------------------------------------------------------------
 
     async def _work(self, channel: Channel, claim: Claim) -> None:
-        """Send the notices of a claim in their order, until one fails or the destination proves slow."""
+        """Send the notices of a claim in their order, until one fails or it takes too long to go on under one lease."""
         address = self._address_of(claim.network, claim.site, claim.channel)
         done: list[tuple[Queued, Answer]] = []
         left = claim.notices
         slow = False
+        slow_s = self._settings.delivery_slow_ms / 1000
         began_s = time.monotonic()
         try:
-            while left and not slow:
+            while left and time.monotonic() - began_s < slow_s:
+                attempt_began_s = time.monotonic()
                 sent = await self._send(channel, claim, address, left)
                 done += [(one, sent.answer) for one in left[: sent.notices]]
                 left = left[sent.notices :]
-                slow = time.monotonic() - began_s > self._settings.delivery_slow_ms / 1000
+                slow = time.monotonic() - attempt_began_s > slow_s
                 if sent.answer.kind not in ("delivered", "undeliverable"):
                     break
         finally:

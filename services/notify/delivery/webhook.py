@@ -14,7 +14,7 @@ import ssl
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
-from urllib.parse import urljoin
+from urllib.parse import urljoin, urlsplit
 
 import aiohttp
 import msgspec
@@ -102,7 +102,7 @@ class WebhookChannel:
             if response.status not in _REDIRECTS or not target:
                 return answer
             further = urljoin(url, target)
-            if url.startswith("https:") and not further.startswith("https:"):
+            if urlsplit(url).scheme == "https" != urlsplit(further).scheme:
                 return Answer("failed", "The receiver redirects from https to something else: not followed.")
             url = further
         return Answer("failed", f"More than {self._settings.webhook_redirects_max} redirects.")

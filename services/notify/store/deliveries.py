@@ -284,28 +284,27 @@ _CLAIM = text(
           AND r.place <= CASE WHEN r.is_slow THEN CAST(:slow AS integer) ELSE CAST(:good AS integer) END
         FOR UPDATE OF d SKIP LOCKED
     ), heads AS MATERIALIZED (
-        SELECT h.network, h.site, next.notice_id FROM held h, LATERAL (
-            SELECT n.notice_id FROM notices n
+        SELECT next.*, h.address, h.state AS destination_state, h.failures, h.slow AS was_slow
+        FROM held h, LATERAL (
+            SELECT {_NOTICE}, n.tries, n.rounds, {_DUE} AS due FROM notices n
             WHERE {_TO_SEND} AND n.channel = CAST(:channel AS text)
               AND n.network = h.network AND n.site = h.site AND {_DUE} <= :now
             ORDER BY {_DUE}, n.created_at, n.notice_id
             LIMIT CASE WHEN h.failures > 0 THEN CAST(:trial_notices AS integer) ELSE CAST(:notices AS integer) END
             FOR UPDATE SKIP LOCKED) next
     ), leased AS (
-        UPDATE destinations d SET holder = :holder, held_until = now() + :lease
+        UPDATE destinations d SET holder = :holder, held_until = now() + CAST(:lease AS interval)
         WHERE d.channel = CAST(:channel AS text) AND (d.network, d.site) IN (SELECT network, site FROM heads)
     ), taken AS (
-        UPDATE notices SET in_hand_until = now() + :lease
+        UPDATE notices SET in_hand_until = now() + CAST(:lease AS interval)
         WHERE notice_id = ANY (ARRAY(SELECT notice_id FROM heads))
     )
-    SELECT {_NOTICE}, n.tries, n.rounds, {_DUE} AS due,
-           h.address, h.state AS destination_state, h.failures, h.slow AS was_slow,
+    SELECT heads.*, (SELECT count(*) FROM added) AS added,
            (SELECT array_agg(s.secret ORDER BY s.created_at DESC) FROM webhook_secrets s
-            WHERE s.network = h.network AND s.site = h.site AND (s.expires_at IS NULL OR s.expires_at > :now)) AS secrets,
-           (SELECT count(*) FROM added) AS added
-    FROM (VALUES (1)) AS always
-    LEFT JOIN (heads JOIN held h USING (network, site) JOIN notices n USING (notice_id)) ON true
-    ORDER BY due, n.created_at, n.notice_id
+            WHERE s.network = heads.network AND s.site = heads.site
+              AND (s.expires_at IS NULL OR s.expires_at > :now)) AS secrets
+    FROM (VALUES (1)) AS always LEFT JOIN heads ON true
+    ORDER BY heads.due, heads.created_at, heads.notice_id
     """
 ).bindparams(bindparam("now", type_=_TIME), bindparam("holder", type_=Uuid))
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import shutil
 import socket
+import ssl
+import subprocess
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -188,6 +192,33 @@ async def test_nothing_of_this_machine_is_reached_unless_a_setting_opens_it(
     assert answer.kind == "rejected"
     assert "not a public one" in (answer.detail or "")
     assert not receiver.requests
+
+
+async def test_a_certificate_that_nobody_vouches_for_is_not_trusted(tmp_path: Path) -> None:
+    openssl = shutil.which("openssl")
+    if openssl is None:
+        pytest.skip("openssl is not installed here: no certificate can be made")
+    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
+    made = [
+        openssl,
+        "req",
+        "-x509",
+        "-newkey",
+        "rsa:2048",
+        "-nodes",
+        "-subj",
+        "/CN=localhost",
+        "-keyout",
+        str(key),
+    ]
+    subprocess.run([*made, "-out", str(certificate)], check=True, capture_output=True)  # noqa: ASYNC221 - short
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(certificate, key)
+    async with Receiver().running(tls) as receiver:
+        answer = await send(receiver)
+        assert not receiver.requests
+    assert answer.kind == "failed"
+    assert "No secure connection" in (answer.detail or "")
 
 
 class Rebinding(AbstractResolver):
