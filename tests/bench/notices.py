@@ -36,6 +36,7 @@ from tests.support.parts import temporary_home
 
 _PATIENCE_S = 900
 _LOOK_S = 0.5
+_WARM_UP_S = 20
 
 
 def main() -> None:
@@ -75,13 +76,15 @@ class Bench:
                 await self._ready()
                 await self._register()
                 sampling = asyncio.create_task(self._sample(notify.pid))
-                steady = given.rate * given.seconds
+                warm_up, steady = given.rate * _WARM_UP_S, given.rate * given.seconds
                 print(
                     f"{os.cpu_count()} cores, {given.sites} sites, {given.bad} % dead or hanging", flush=True
                 )
-                await self._load("steady", 0, steady, given.rate)
+                # A just started broker and service compile, connect to every site, and meet those that hang.
+                await self._load("warm-up", 0, warm_up, given.rate)
+                await self._load("steady", warm_up, steady, given.rate)
                 if given.burst:
-                    await self._load("burst", steady, given.burst, 0)
+                    await self._load("burst", warm_up + steady, given.burst, 0)
                 sampling.cancel()
 
     @contextmanager

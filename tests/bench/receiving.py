@@ -11,10 +11,12 @@ import json
 import re
 import time
 from collections import Counter
+from datetime import datetime
 
 import httptools
 
-_WAYBILL = re.compile(rb'"waybill":"B(\d+)-(\d+)"')
+_PUBLISHED = re.compile(rb'"waybill":"B(\d+)-')
+_MADE = re.compile(rb'"timestamp":"([^"]+)"')
 _NO_CONTENT = b"HTTP/1.1 204 No Content\r\n\r\n"
 
 
@@ -27,7 +29,7 @@ class Arrivals:
         self.overtaken = 0
         self.latencies_ms: dict[int, list[float]] = {}
         self.hanging = Counter[str]()
-        self._newest: dict[str, int] = {}
+        self._newest: dict[str, datetime] = {}
 
     def note(self, site: str, webhook_id: bytes, body: bytes) -> None:
         """Take one webhook of a live site."""
@@ -35,11 +37,13 @@ class Arrivals:
             self.again += 1
             return
         self.ids.add(webhook_id)
-        published = _WAYBILL.search(body)
+        published, made = _PUBLISHED.search(body), _MADE.search(body)
         assert published is not None
-        published_us, number = int(published[1]), int(published[2])
-        self.overtaken += number < self._newest.get(site, 0)
-        self._newest[site] = number
+        assert made is not None
+        made_at = datetime.fromisoformat(made[1].decode())
+        self.overtaken += made_at < self._newest.get(site, made_at)
+        self._newest[site] = made_at
+        published_us = int(published[1])
         second = published_us // 1_000_000
         self.latencies_ms.setdefault(second, []).append(time.time() * 1e3 - published_us / 1e3)
 
