@@ -20,6 +20,8 @@ class Mailbox:
 
     def __init__(self) -> None:
         self.port = 0
+        self.hangs = False
+        """Whether a message is never answered."""
         self.envelopes: list[Envelope] = []
         self.refuse: dict[str, str] = {}
 
@@ -33,6 +35,8 @@ class Mailbox:
 
     async def handle_DATA(self, _server: Any, _session: Any, envelope: Envelope) -> str:
         self.envelopes.append(envelope)
+        if self.hangs:
+            await asyncio.Event().wait()
         return self.refuse.get("DATA", "250 OK")
 
     @asynccontextmanager

@@ -91,13 +91,13 @@ def router(
     routes = APIRouter(tags=["delivery"])
 
     @routes.post("/v1/notices/{notice_id}/resend", status_code=202, response_model=ResentBody)
-    async def resend(notice_id: UUID, _: Operator) -> ResentBody:
+    async def resend(notice_id: UUID, who: Operator) -> ResentBody:
         """Send a notice that was given up once more, with all its attempts before it, under the same id."""
         now = clock.now()
         async with engine.begin() as connection:
             resent = await deliveries.resend(connection, notice_id, now)
             listed = await notices.find(connection, notice_id)
-            if listed is None:
+            if listed is None or not who.may_read_site(listed.notice.network, listed.notice.site):
                 raise not_found(f"notice {notice_id}")
             if resent is None:
                 detail = f"The notice is {listed.notice.state}: only one that has failed can be sent again."
@@ -133,8 +133,9 @@ def router(
         return page_of(found, limit, lambda one: (one.network, one.site, one.channel))
 
     @routes.post("/v1/destinations/{network}/{site}/{channel}/reopen", response_model=DestinationBody)
-    async def reopen(network: NetworkPath, site: SitePath, channel: Channel, _: Operator) -> Destination:
+    async def reopen(network: NetworkPath, site: SitePath, channel: Channel, who: Operator) -> Destination:
         """Try a broken or ended destination at once, as if nothing had happened."""
+        _within(who, network, site)
         key = (network, site, channel)
         async with engine.begin() as connection:
             await destinations.reopen(connection, [key])

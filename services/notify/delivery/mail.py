@@ -46,7 +46,6 @@ class MailChannel:
         self._settings = settings
         self._files_of = files_of
         self._texts = texts
-        self._connections = asyncio.Semaphore(settings.smtp_connections_max)
 
     async def send(self, claim: Claim, address: str, notices: Sequence[Queued]) -> Sent:
         """Send as many of `notices` as fit into one message."""
@@ -61,8 +60,7 @@ class MailChannel:
         except (ValueError, MessageError, IndexError):
             wrong = "The e-mail address is not one that can be written to. Give the site another one: PUT /v1/sites."
             return Sent(Answer("undeliverable", wrong), len(notices))
-        async with self._connections:
-            return Sent(await self._submit(recipient, message), count)
+        return Sent(await self._submit(recipient, message), count)
 
     async def close(self) -> None:
         """No connection is kept."""
@@ -108,19 +106,21 @@ class MailChannel:
 
     async def _submit(self, recipient: str, message: EmailMessage) -> Answer:
         settings = self._settings
+        timeout_s = settings.smtp_timeout_ms / 1000
         try:
-            await aiosmtplib.send(
-                message,
-                sender=settings.mail_from,
-                recipients=[recipient],
-                hostname=settings.smtp_host,
-                port=settings.smtp_port,
-                username=settings.smtp_username,
-                password=settings.smtp_password,
-                use_tls=settings.smtp_tls == "tls",
-                start_tls=settings.smtp_tls == "starttls",
-                timeout=settings.smtp_timeout_ms / 1000,
-            )
+            async with asyncio.timeout(timeout_s):
+                await aiosmtplib.send(
+                    message,
+                    sender=settings.mail_from,
+                    recipients=[recipient],
+                    hostname=settings.smtp_host,
+                    port=settings.smtp_port,
+                    username=settings.smtp_username,
+                    password=settings.smtp_password,
+                    use_tls=settings.smtp_tls == "tls",
+                    start_tls=settings.smtp_tls == "starttls",
+                    timeout=timeout_s,
+                )
         except aiosmtplib.SMTPRecipientsRefused as error:
             return _refused(error.recipients[0].code, "the recipient")
         except aiosmtplib.SMTPDataError as error:

@@ -84,7 +84,7 @@ class DeliverySettings(ServiceSettings):
     )
     smtp_username: str | None = Field(None, description="with authentication only")
     smtp_password: str | None = Field(None, description="with authentication only")
-    smtp_timeout_ms: int = Field(15_000, ge=1, description="longest wait for each of its answers")
+    smtp_timeout_ms: int = Field(30_000, ge=1, description="longest time that sending one mail may take")
     smtp_connections_max: int = Field(4, ge=1, description="mails under way at once")
     mail_from: str = Field("faultline@localhost", min_length=3, description="sender's address of the mails")
     mail_notices_max: int = Field(200, ge=1, description="notices that one mail holds; more make another")
@@ -100,10 +100,11 @@ class DeliverySettings(ServiceSettings):
 
     @model_validator(mode="after")
     def _lease_outlives_attempts(self) -> Self:
-        longest_ms = self.delivery_slow_ms + self.webhook_timeout_ms
+        mail_ms = self.smtp_timeout_ms if self.smtp_host else 0
+        longest_ms = self.delivery_slow_ms + max(self.webhook_timeout_ms, mail_ms)
         if self.delivery_lease_ms <= longest_ms:
             raise ValueError(
-                f"delivery_lease_ms must be longer than delivery_slow_ms and webhook_timeout_ms, {longest_ms}:"
+                f"delivery_lease_ms must be longer than delivery_slow_ms and the longer time-out, {longest_ms}:"
                 " another copy would send what is under way"
             )
         return self

@@ -9,6 +9,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from pydantic import ValidationError
 
 from services.notify.delivery.mail import NO_SERVER, MailChannel
 from services.notify.delivery.policy import Answer
@@ -161,3 +162,15 @@ async def test_a_dead_server() -> None:
         port = closed.getsockname()[1]
     answer, _ = await send(channel(None, smtp_host="127.0.0.1", smtp_port=port), notice())
     assert answer.kind == "failed"
+
+
+async def test_a_server_that_hangs_is_left_after_the_time_out(mailbox: Mailbox) -> None:
+    mailbox.hangs = True
+    answer, _ = await send(channel(mailbox, smtp_timeout_ms=300), notice())
+    assert answer == Answer("failed", "The mail server cannot be used: TimeoutError.")
+
+
+def test_a_lease_that_a_time_out_outlives_is_refused_at_start() -> None:
+    for longer in ({"webhook_timeout_ms": 60_000}, {"smtp_host": "mail", "smtp_timeout_ms": 59_000}):
+        with pytest.raises(ValidationError, match="delivery_lease_ms"):
+            delivery_settings(**longer)
