@@ -106,6 +106,8 @@ class Layout:
         for peer in SERVICES:
             if peer in self.plan.ports:
                 env[f"FAULTLINE_{peer.upper()}_URL"] = self.service_url(peer)
+        # Who tries webhooks on one machine receives them there.
+        env.setdefault("FAULTLINE_WEBHOOK_NETWORKS_OPEN", "127.0.0.0/8,::1/128")
         if service in DATABASE_SERVICES:
             env["DATABASE_URL"] = self.database_url(service)
         return env

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from uuid import UUID
+
 from fastapi import FastAPI
 
-from services.notify.api import jobs, notices, preferences
+from services.notify.api import deliveries, jobs, notices, preferences
+from services.notify.delivery.housekeeping import Housekeeping
+from services.notify.delivery.mail import MailChannel
+from services.notify.delivery.sender import Sender
+from services.notify.delivery.webhook import WebhookChannel, allow_files
 from services.notify.feed import NoticeFeed
 from services.notify.handlers.directory import Directory
 from services.notify.handlers.dispatch import Dispatcher
@@ -16,6 +23,7 @@ from services.notify.handlers.reports import Reports
 from services.notify.handlers.teller import Teller
 from services.notify.handlers.verdicts import VERDICTS_TOPIC, VerdictHandler
 from services.notify.settings import NotifySettings
+from services.notify.store.deliveries import Attachment, attachments_of
 from services.notify.texts import Texts
 from shared import log
 from shared.bus.assignment import RunnerLimits
@@ -39,14 +47,40 @@ def application(settings: NotifySettings) -> FastAPI:
 
     directory = Directory(service.registries.sites, settings)
     teller = Teller(settings, texts, directory)
-    reports = _reports(settings, service, directory)
+
+    async def files_of(notice_ids: Sequence[UUID]) -> list[Attachment]:
+        async with service.engine.connect() as connection:
+            return await attachments_of(connection, notice_ids)
+
+    sender = Sender(
+        service.engine,
+        service.clock,
+        settings,
+        [WebhookChannel(settings), MailChannel(settings, texts, files_of)],
+        directory.address_of,
+        published=service.relay.wake,
+    )
+    housekeeping = Housekeeping(
+        service.engine, service.clock, settings, directory.address_of, published=service.relay.wake
+    )
+
+    def stored() -> None:
+        service.relay.wake()
+        sender.wake()
+
     worker = JobWorker(
-        settings, service.engine, service.clock, reports, teller, service.relay, service.registries.sites
+        settings,
+        service.engine,
+        service.clock,
+        _reports(settings, service, directory),
+        teller,
+        service.registries.sites,
+        wake=stored,
     )
     dispatcher = Dispatcher(
         {
-            VERDICTS_TOPIC: VerdictHandler(settings, service.clock, teller, wake=service.relay.wake),
-            DUTIES_TOPIC: DutyHandler(settings, service.clock, teller, directory, wake=service.relay.wake),
+            VERDICTS_TOPIC: VerdictHandler(settings, service.clock, teller, wake=stored),
+            DUTIES_TOPIC: DutyHandler(settings, service.clock, teller, directory, wake=stored),
             PERIODS_TOPIC: PeriodHandler(service.clock, wake=worker.wake),
         }
     )
@@ -67,12 +101,13 @@ def application(settings: NotifySettings) -> FastAPI:
         teller,
         directory,
         ReadUpTo(settings, service.engine, service.clock, runner, dispatcher.topics),
-        wake=service.relay.wake,
+        wake=stored,
     )
-    service.consume(runner, beside=[feed.run, reminding.run, worker.run])
+    service.consume(runner, beside=[feed.run, reminding.run, worker.run, sender.run, housekeeping.run])
     return service.app(
         [
             notices.router(service.engine, service.relay, feed, service.clock, settings),
+            deliveries.router(service.engine, service.relay, service.clock, settings, wake=sender.wake),
             preferences.router(service.engine, directory, service.clock, settings),
             jobs.router(service.engine),
         ]
@@ -96,6 +131,7 @@ def main() -> None:
     """Run the service until SIGTERM."""
     settings = NotifySettings()
     log.configure(SERVICE, settings.instance, settings.log_level)
+    allow_files(settings.webhook_connections_max)
     serve(application(settings), settings)
 
 

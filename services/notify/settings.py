@@ -7,9 +7,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from services.notify.delivery.settings import DeliverySettings
 from shared.events.duties import DutyKind
 from shared.registry import SITE_PATTERN
-from shared.settings import ServiceSettings
 
 
 def _desk(entry: str, who: str) -> str:
@@ -18,7 +18,7 @@ def _desk(entry: str, who: str) -> str:
     return entry_of
 
 
-class NotifySettings(ServiceSettings):
+class NotifySettings(DeliverySettings):
     """What notify can be told. Names in the environment are these with the prefix FAULTLINE_."""
 
     appeal_days: int = Field(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
@@ -29,6 +30,7 @@ from shared.http.problems import Problem, invalid, not_found
 from shared.registry import NETWORK_PATTERN, SITE_PATTERN
 
 State = Literal["queued", "delivered", "failed", "acknowledged", "withdrawn"]
+Channel = Literal["in_app", "webhook", "email"]
 Reader = Annotated[Principal, Depends(require("read"))]
 Network = Annotated[str | None, Query(pattern=NETWORK_PATTERN)]
 Site = Annotated[str | None, Query(pattern=SITE_PATTERN)]
@@ -57,7 +59,7 @@ class NoticeBody(BaseModel):
     waybill: str | None = None
     finding_id: str | None = None
     version: int | None = None
-    channel: Literal["in_app", "webhook", "email"]
+    channel: Channel
     state: State
     language: Literal["zh", "en"]
     title: str = Field(description="one line of plain text")
@@ -80,11 +82,12 @@ def router(
         site: Site = None,
         waybill: Waybill = None,
         state: State | None = None,
+        channel: Channel | None = None,
         cursor: Cursor = None,
         limit: Limit = LIMIT_DEFAULT,
     ) -> Response:
         """Notices, newest first. A site's key sees its own only."""
-        asked = _within(who, Filter(network, site, waybill, state))
+        asked = _within(who, Filter(network, site, waybill, state, channel))
         async with reader(engine) as connection:
             listed = await store.page(connection, asked, before=decode(cursor, Moment, UUID), limit=limit + 1)
         shown = page_of(
@@ -148,7 +151,7 @@ def _within(who: Principal, asked: Filter) -> Filter:
         raise forbidden(f"The key belongs to the network {who.network}: ask for that one.")
     if who.site is not None and asked.site not in (None, who.site):
         raise forbidden(f"The key belongs to the site {who.site}: it reads what concerns that site.")
-    return Filter(network, who.site or asked.site, asked.waybill, asked.state)
+    return replace(asked, network=network, site=who.site or asked.site)
 
 
 def _shown(listed: Listed) -> dict[str, Any]:

@@ -36,6 +36,13 @@ class Directory:
             channels.append("email")
         return channels
 
+    def address_of(self, network: str, site: str, channel: str) -> str | None:
+        """The site's URL for the channel `webhook`, its address for `email`; None where it has none."""
+        record = self._sites.get(f"{network}/{site}")
+        if record is None:
+            return None
+        return record.webhook if channel == "webhook" else record.email
+
     def knows(self, network: str, site: str) -> bool:
         """Whether the site is registered."""
         return self._sites.get(f"{network}/{site}") is not None

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections.abc import Callable
 from datetime import timedelta
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -20,10 +21,9 @@ from services.notify.handlers.reports import Outcome, Reports
 from services.notify.handlers.teller import Teller
 from services.notify.settings import NotifySettings
 from services.notify.store import jobs as store
-from services.notify.store.attachments import attach
+from services.notify.store.deliveries import attach
 from services.notify.store.jobs import Job, NewJob
 from shared import metrics
-from shared.bus.outbox import OutboxRelay
 from shared.bus.transient import TRANSIENT, unless_cancelled
 from shared.bus.waiting import wait_at_most
 from shared.clock import Clock
@@ -55,8 +55,9 @@ class JobWorker:
         clock: Clock,
         reports: Reports,
         teller: Teller,
-        relay: OutboxRelay,
         sites: Registry[SiteRecord],
+        *,
+        wake: Callable[[], None],
     ) -> None:
         self._settings = settings
         self._engine = engine
@@ -71,7 +72,7 @@ class JobWorker:
         )
         self._reports = reports
         self._teller = teller
-        self._relay = relay
+        self._stored = wake
         self._wanted = asyncio.Event()
         self._networks: set[str] = set()
         self._scheduled: set[str] = set()
@@ -135,7 +136,7 @@ class JobWorker:
         try:
             if await self._make(job):
                 _done.labels(job.kind).inc()
-                self._relay.wake()
+                self._stored()
         except Exception as error:  # noqa: BLE001 - what keeps one report from being made must not keep the others
             unless_cancelled(error)
             await self._put_off(job, error)

@@ -150,11 +150,16 @@ def event_of(
     event_type: Literal["notice.queued", "notice.delivered", "notice.failed", "notice.acknowledged"],
     notice: NoticeData,
     time: datetime,
+    *,
+    rounds: int = 1,
 ) -> tuple[bytes, bytes]:
-    """Key and value of the record that tells of a notice; keyed by the waybill, else by the site."""
+    """Key and value of the record that tells of a notice; keyed by the waybill, else by the site.
+
+    `rounds` is how often the notice was queued: what is resent is queued, and delivered or failed, again.
+    """
     subject = f"{notice.network}/{notice.waybill or notice.site}"
     event = OutputEvent(
-        id=str(stable_id("notice-event", event_type, notice.notice_id)),
+        id=str(stable_id("notice-event", event_type, notice.notice_id, *([rounds] if rounds > 1 else []))),
         source=SOURCE,
         type=event_type,
         subject=subject,

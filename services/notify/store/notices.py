@@ -26,6 +26,7 @@ from sqlalchemy import (
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.notify.domain.telling import Void
+from services.notify.store.deliveries import NOT_IN_HAND
 from services.notify.store.tables import array_of, notices
 from shared.events.outputs import NoticeData
 
@@ -55,6 +56,7 @@ class Filter:
     site: str | None = None
     waybill: str | None = None
     state: str | None = None
+    channel: str | None = None
 
     def clauses(self) -> list[ColumnElement[bool]]:
         """The conditions of a statement on `notices`."""
@@ -62,7 +64,9 @@ class Filter:
             notices.c.network: self.network,
             notices.c.site: self.site,
             notices.c.waybill: self.waybill,
-            notices.c.state: self.state,
+            # Written into the statement, so that the index of the failed ones is seen to fit.
+            notices.c.state: self.state and literal(self.state, literal_execute=True),
+            notices.c.channel: self.channel,
         }
         return [column == value for column, value in asked.items() if value is not None]
 
@@ -197,11 +201,11 @@ _ADD = text(
 ).bindparams(*(array_of(name, kind) for name, kind in _ADDED.items()))
 _VOID = ("network", "waybill", "about", "site")
 _WITHDRAW = text(
-    """UPDATE notices SET state = 'withdrawn', changed_xid = pg_current_xact_id()
+    f"""UPDATE notices SET state = 'withdrawn', changed_xid = pg_current_xact_id()
        FROM unnest(:network, :waybill, :about, :site) AS void (network, waybill, about, site)
        WHERE notices.network = void.network AND notices.waybill = void.waybill AND notices.about = void.about
          AND notices.site = coalesce(void.site, notices.site)
-         AND notices.state = 'queued' AND notices.channel <> 'in_app'"""
+         AND notices.state = 'queued' AND notices.channel <> 'in_app' AND {NOT_IN_HAND}"""
 ).bindparams(*(array_of(name, Text) for name in _VOID))
 _SHOWN = [notices.c[name] for name in NoticeData.__struct_fields__]
 _ACKNOWLEDGE = (

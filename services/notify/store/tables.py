@@ -133,16 +133,6 @@ schedules = Table(
     comment="when the next report of each kind falls due",
 )
 
-attachments = Table(
-    "attachments",
-    metadata,
-    Column("notice_id", Uuid, primary_key=True),
-    Column("name", Text, primary_key=True),
-    Column("media_type", Text, nullable=False),
-    Column("content", LargeBinary, nullable=False),
-    comment="what goes with a notice by e-mail",
-)
-
 
 def array_of(name: str, item: Any) -> BindParameter[Any]:
     """A parameter that is an array: one statement whatever the number of rows, and the least work for the client."""

@@ -1,10 +1,10 @@
-"""Reports to be made, when the next ones fall due, and what goes with a notice."""
+"""Reports to be made, and when the next ones fall due."""
 
 import sqlalchemy as sa
 from alembic import op
 
 revision = "0005"
-down_revision = "0003"
+down_revision = "0004"
 
 
 def upgrade() -> None:
@@ -41,19 +41,6 @@ def upgrade() -> None:
         sa.Column("kind", sa.Text, primary_key=True),
         sa.Column("next_at", sa.DateTime(timezone=True), nullable=False),
         comment="when the next report of each kind falls due",
-    )
-
-    # Whichever of two revisions is there first makes it.
-    op.create_table(
-        "attachments",
-        sa.Column(
-            "notice_id", sa.Uuid, sa.ForeignKey("notices.notice_id", ondelete="CASCADE"), primary_key=True
-        ),
-        sa.Column("name", sa.Text, primary_key=True, comment="file name"),
-        sa.Column("media_type", sa.Text, nullable=False),
-        sa.Column("content", sa.LargeBinary, nullable=False),
-        comment="what goes with a notice by e-mail",
-        if_not_exists=True,
     )
 
 
