@@ -26,6 +26,8 @@ from tests.support.verdicts import VERDICTS_TOPIC
 from tests.unit.notify.verdicts import finding, told, verdict
 
 NOTICES_TOPIC = "notify.notices"
+NOBODY = "http://127.0.0.1:9"
+"""The port of the discard service: reports must not be made of whatever else runs on this machine."""
 
 
 class NotifyProcess(ConsumerProcess):
@@ -34,7 +36,8 @@ class NotifyProcess(ConsumerProcess):
     topics = (VERDICTS_TOPIC, DUTIES_TOPIC, "penalties.periods")
 
     def __init__(self, bootstrap_servers: str, database_url: str, **environment: str) -> None:
-        super().__init__("notify", bootstrap_servers, database_url, **environment)
+        peers = {"FAULTLINE_ARBITRATION_URL": NOBODY, "FAULTLINE_PENALTIES_URL": NOBODY}
+        super().__init__("notify", bootstrap_servers, database_url, **{**peers, **environment})
 
     async def told(self, *records: OutRecord) -> None:
         """Publish records, and return once they are worked through."""
