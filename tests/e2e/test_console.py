@@ -153,7 +153,7 @@ def test_text_from_outside_stays_text(stack: Stack, browser: httpx.Client, waybi
     assert "default-src 'none'" in policy
     assert "unsafe-inline" not in policy
     assert answer.headers["cache-control"] == "no-store"
-    assert browser.get("/static/console.css").status_code == 200
+    assert browser.get("/static/tokens.css").status_code == 200
 
 
 def test_the_list_of_cases_can_be_filtered(stack: Stack, browser: httpx.Client, waybill: str) -> None:
