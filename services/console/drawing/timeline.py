@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from services.console.drawing.scale import Label, Scale, in_rows, spread
-from services.console.drawing.terms import Late, Term, late_of, terms_of
+from services.console.drawing.terms import Late, late_of, terms_of
 from services.console.formats import moment_of
 
 LANE_HEIGHT = 54.0
@@ -30,6 +30,8 @@ SHAPES = {
     "signature.voided": "voided",
 }
 _SHAPES_OF_GROUP = {
+    "return": "request",
+    "redirect": "request",
     "complaint": "complaint",
     "reply": "complaint",
     "report": "report",
@@ -131,11 +133,12 @@ class Timeline:
 
 
 class Moment(NamedTuple):
-    """A line to be drawn: when, of what kind, and its label."""
+    """A line to be drawn: when, of what kind, what it is, and whom it concerns."""
 
     at: datetime
     kind: str
-    text: str
+    what: str
+    whom: str = ""
 
 
 def draw(
@@ -155,14 +158,17 @@ def draw(
     standing = [finding for finding in findings if finding["state"] != "revoked"]
     late = late_of(standing, zone)
     lines = _merged(
-        [*moments, *(Moment(term.at, "term", _term_text(term)) for term in terms_of(standing, zone))]
+        [
+            *moments,
+            *(Moment(term.at, "term", term.rule, term.site or "") for term in terms_of(standing, zone)),
+        ]
     )
     lanes = _lanes(custody, standing, [event for event, _ in seen])
     times = spread([(moment, _lane_of(event)) for event, moment in seen])
-    anchors = [*times, *(line.at for line in lines), *_custody_moments(custody)]
+    anchors = [*times, *(at for at, _, _ in lines), *_custody_moments(custody)]
     scale = Scale(anchors, NAMES_WIDTH + MARGIN, WIDTH_MIN - MARGIN)
     width = max(WIDTH_MIN, scale.end + MARGIN)
-    labels = in_rows([(scale(line.at), line.text) for line in lines], TEXT_SIZE, width - 4)
+    labels = in_rows([(scale(at), text) for at, _, text in lines], TEXT_SIZE, width - 4)
     rows = 1 + max((label.row for label in labels), default=-1)
     head = 8 + rows * _ROW_HEIGHT + 22
     placed = [
@@ -173,7 +179,7 @@ def draw(
     _draw_custody(drawn, custody, scale, y, late, max(anchors))
     for number, ((event, _), moment) in enumerate(zip(seen, times, strict=True), 1):
         drawn.marks.append(_mark(number, event, scale(moment), y[_lane_of(event)]))
-    kinds = {(scale(line.at), line.text): line.kind for line in lines}
+    kinds = {(scale(at), text): kind for at, kind, text in lines}
     drawn.lines = [Line(label.x, kinds[label.x, label.text], label) for label in labels]
     drawn.days = _days(min(anchors), max(anchors), scale, zone)
     return drawn
@@ -184,16 +190,17 @@ def key_of(source: str, event_id: str) -> str:
     return f"{source}/{event_id}"
 
 
-def _term_text(term: Term) -> str:
-    return f"{term.rule} {term.site}" if term.site else term.rule
-
-
-def _merged(moments: Iterable[Moment]) -> list[Moment]:
-    """Lines of one kind at one moment as one, with all their labels."""
-    texts: dict[tuple[datetime, str], dict[str, None]] = {}
+def _merged(moments: Iterable[Moment]) -> list[tuple[datetime, str, str]]:
+    """(when, kind, label): lines of one kind at one moment are one, which says of each matter whom it concerns."""
+    said: dict[tuple[datetime, str], dict[str, dict[str, None]]] = {}
     for moment in moments:
-        texts.setdefault((moment.at, moment.kind), {})[moment.text] = None
-    return [Moment(at, kind, " · ".join(all_)) for (at, kind), all_ in sorted(texts.items())]
+        whom = said.setdefault((moment.at, moment.kind), {}).setdefault(moment.what, {})
+        if moment.whom:
+            whom[moment.whom] = None
+    return [
+        (at, kind, " · ".join(" ".join((what, *whom)) for what, whom in matters.items()))
+        for (at, kind), matters in sorted(said.items())
+    ]
 
 
 def _lane_of(event: Mapping[str, Any]) -> str:

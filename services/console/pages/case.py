@@ -117,9 +117,9 @@ def _lines(
     case: Mapping[str, Any], notices: Sequence[Mapping[str, Any]], as_of: datetime | None, word: Any
 ) -> list[Moment]:
     """The lines besides the findings' terms: until when one may appeal, the next review, the moment asked for."""
-    due = [(notice.get("due_at"), notice.get("site")) for notice in notices if notice.get("due_at")]
+    due = [(notice["due_at"], str(notice["site"])) for notice in notices if notice.get("due_at")]
     found = [
-        Moment(at, "appeal", f"{word('case', 'due_at')} {site}")
+        Moment(at, "appeal", word("case", "due_at"), site)
         for text, site in dict.fromkeys(due)
         if (at := moment_of(text)) is not None
     ]
