@@ -37,7 +37,8 @@ class Step(NamedTuple):
 
 def steps(versions: Sequence[Mapping[str, Any]], *, whole: bool) -> list[Step]:
     """Each of `versions` (newest first) beside its predecessor. `whole`: the first version is among them."""
-    older: list[Mapping[str, Any] | None] = [*versions[1:], {"findings": []} if whole else None]
+    first: Mapping[str, Any] | None = {"findings": []} if whole else None
+    older = [*versions[1:], first] if versions else []
     return [
         Step(version, () if before is None else tuple(changes(before["findings"], version["findings"])))
         for version, before in zip(versions, older, strict=True)
