@@ -69,6 +69,8 @@ class Visits:
                 locale="zh-CN" if language == "zh" else "en-GB",
             )
         )
+        # What tests put into texts calls this where it is taken for a script.
+        await context.add_init_script("window.pwned = () => { throw new Error('pwned'); };")
         page = await context.new_page()
         page.on("pageerror", lambda error: self.complaints.append(str(error)))
         page.on("console", lambda said: self._heard(said.type, said.text))

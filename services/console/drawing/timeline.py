@@ -252,8 +252,8 @@ def _draw_custody(
             end = scale(released or last)
         missing = link["received_by"] == "none"
         if missing and before:
-            begin = min(begin, max(before[0] + 18, begin - 40))
-        drawn.bars.append(Bar(begin, y[link["site"]], max(6.0, end - begin), "gap" if missing else "held"))
+            begin = round(min(begin, max(before[0] + 18, begin - 40)), 1)
+        drawn.bars.append(Bar(begin, y[link["site"]], max(6.0, round(end - begin, 1)), "gap" if missing else "held"))
         if before:
             drawn.ways.append(Way(before[0], before[1], begin, y[link["site"]], not missing))
         before = (end, y[link["site"]])
@@ -262,7 +262,7 @@ def _draw_custody(
         # A stage is counted in days and may end within one: what the drawing shows of it ends with the holding.
         held = [bar for bar in drawn.bars if bar.kind == "held" and bar.y == y[stretch.site] and bar.x < end]
         end = max((min(end, bar.x + bar.width) for bar in held if bar.x + bar.width > begin), default=end)
-        drawn.bars.append(Bar(begin, y[stretch.site], max(6.0, end - begin), "late", stretch.rule))
+        drawn.bars.append(Bar(begin, y[stretch.site], max(6.0, round(end - begin, 1)), "late", stretch.rule))
 
 
 def _mark(number: int, event: Mapping[str, Any], x: float, y: float) -> Mark:
