@@ -154,9 +154,7 @@ async def test_hostile_text_stays_text(visits: Visits, hostile: str) -> None:
     for path in (f"/cases/tiantian/{hostile}", f"/what-if?network=tiantian&waybill={hostile}"):
         page = await visits.open(path)
         await page.evaluate("for (const part of document.querySelectorAll('details')) part.open = true")
-        await expect(
-            page.locator("table").filter(has_text="<script>pwned()").first
-        ).to_be_visible()
+        await expect(page.locator("table").filter(has_text="<script>pwned()").first).to_be_visible()
         assert await page.locator("script:not([src])").count() == 0
         assert await page.locator("[onload]").count() == 0
         assert "{{7*7}}" in (await page.locator("main").inner_text())

@@ -144,7 +144,11 @@ def test_a_case_in_both_languages(stack: Stack, browser: httpx.Client, waybill: 
 def test_text_from_outside_stays_text(stack: Stack, browser: httpx.Client, waybill: str) -> None:
     sign_in(browser, stack.operator_key)
     answer = browser.get(f"/cases/tiantian/{waybill}")
-    assert "<script" not in answer.text
+    assert "<script>" not in answer.text
+    assert set(re.findall(r"<script[^>]*>", answer.text)) == {
+        f'<script type="module" src="{source}">'
+        for source in re.findall(r'src="(/static/\w+\.js\?v=\w+)"', answer.text)
+    }
     assert (
         f"{PERSON}&#34;&gt;&lt;script&gt;" in answer.text
         or f"{PERSON}\\&#34;&gt;&lt;script&gt;" in answer.text

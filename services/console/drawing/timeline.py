@@ -253,7 +253,9 @@ def _draw_custody(
         missing = link["received_by"] == "none"
         if missing and before:
             begin = round(min(begin, max(before[0] + 18, begin - 40)), 1)
-        drawn.bars.append(Bar(begin, y[link["site"]], max(6.0, round(end - begin, 1)), "gap" if missing else "held"))
+        drawn.bars.append(
+            Bar(begin, y[link["site"]], max(6.0, round(end - begin, 1)), "gap" if missing else "held")
+        )
         if before:
             drawn.ways.append(Way(before[0], before[1], begin, y[link["site"]], not missing))
         before = (end, y[link["site"]])
