@@ -181,7 +181,7 @@ def draw(
         drawn.marks.append(_mark(number, event, scale(moment), y[_lane_of(event)]))
     kinds = {(scale(at), text): kind for at, kind, text in lines}
     drawn.lines = [Line(label.x, kinds[label.x, label.text], label) for label in labels]
-    drawn.days = _days(min(anchors), max(anchors), scale, zone)
+    drawn.days = _days(min(anchors), max(anchors), scale, zone, width)
     return drawn
 
 
@@ -277,14 +277,14 @@ def _mark(number: int, event: Mapping[str, Any], x: float, y: float) -> Mark:
     return Mark(x, y, shape, number, key, kind, event["time"], recorded, _lane_of(event))
 
 
-def _days(first: datetime, last: datetime, scale: Scale, zone: ZoneInfo) -> list[Label]:
+def _days(first: datetime, last: datetime, scale: Scale, zone: ZoneInfo, right: float) -> list[Label]:
     """The beginnings of the local days that there is room to name."""
     day = first.astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0)
     days = [Label(scale(first), 0, day.strftime("%Y-%m-%d"))]
     end = days[0].x + 76
     while (day := day + timedelta(days=1)) <= last and len(days) < 400:
         x = scale(day)
-        if x >= end:
+        if end <= x <= right - 44:
             days.append(Label(x, 0, day.strftime("%m-%d")))
             end = x + 44
     return days
