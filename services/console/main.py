@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import timedelta
-from pathlib import Path
 from urllib.parse import quote
 
 from fastapi import FastAPI, Request
@@ -15,11 +14,13 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from services.console import pages, sign_in
+from services.console.forms import ForeignForm
+from services.console.kit import Kit
 from services.console.peers import Services
 from services.console.sessions import Sessions
 from services.console.settings import ConsoleSettings
-from services.console.sign_in import SESSION_COOKIE, ForeignForm, SignInNeeded
-from services.console.view import View
+from services.console.view import STATIC, View
+from services.console.viewer import SESSION_COOKIE, SignInNeeded
 from shared import log
 from shared.clock import Clock
 from shared.health import Check
@@ -27,7 +28,6 @@ from shared.http.app import create_app, serve
 from shared.http.peers import PeerError
 
 SERVICE = "console"
-_STATIC = Path(__file__).parent / "static"
 _HEADERS = [
     (
         b"content-security-policy",
@@ -49,8 +49,10 @@ class SecurityHeaders:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                static = str(scope.get("path", "")).startswith("/static/")
-                cache = b"max-age=300" if static else b"no-store"
+                cache = b"no-store"
+                if str(scope.get("path", "")).startswith("/static/"):
+                    # With a digest of its content in its address it never changes; modules import each other without.
+                    cache = b"max-age=31536000, immutable" if scope.get("query_string") else b"no-cache"
                 message["headers"] = [*message.get("headers", ()), *_HEADERS, (b"cache-control", cache)]
             await send(message)
 
@@ -59,13 +61,13 @@ class SecurityHeaders:
 
 def application(settings: ConsoleSettings) -> FastAPI:
     """The console's application. It has no state but the open sessions."""
-    view = View(settings.time_zone, secure_cookies=settings.secure_cookies)
+    clock = Clock(settings.clock_file)
+    view = View(settings.time_zone, clock, secure_cookies=settings.secure_cookies, navigation=pages.ITEMS)
     sessions = Sessions(
-        Clock(settings.clock_file),
-        lifetime=timedelta(hours=settings.session_hours),
-        count_max=settings.sessions_max,
+        clock, lifetime=timedelta(hours=settings.session_hours), count_max=settings.sessions_max
     )
     services = Services(settings)
+    kit = Kit(settings, view, services, clock)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -76,11 +78,11 @@ def application(settings: ConsoleSettings) -> FastAPI:
         SERVICE,
         settings=settings,
         readiness=_readiness,
-        routers=[sign_in.router(view, sessions, services), pages.router(settings, view, services)],
+        routers=[sign_in.router(kit, sessions), *(room.router(kit) for room in pages.ROOMS)],
         lifespan=lifespan,
     )
     app.state.sessions = sessions
-    app.mount("/static", StaticFiles(directory=_STATIC), name="static")
+    app.mount("/static", StaticFiles(directory=STATIC), name="static")
     app.add_middleware(SecurityHeaders)
     _install_errors(app, view, sessions)
     return app
@@ -95,8 +97,8 @@ def _install_errors(app: FastAPI, view: View, sessions: Sessions) -> None:
     """Errors as pages."""
 
     def sorry(request: Request, status: int, what: str, detail: str = "") -> Response:
-        signed_in = sessions.key_of(request.cookies.get(SESSION_COOKIE)) is not None
-        return view.page(request, "error.html", status=status, signed_in=signed_in, what=what, detail=detail)
+        viewer = sessions.viewer_of(request.cookies.get(SESSION_COOKIE))
+        return view.page(request, "shared/error.html", status=status, viewer=viewer, what=what, detail=detail)
 
     async def sign_in_needed(request: Request, _error: Exception) -> Response:
         path = request.url.path + (f"?{request.url.query}" if request.url.query else "")

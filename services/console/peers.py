@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -43,8 +43,36 @@ class Services:
 
     async def get(self, key: str, name: Name, path: str, **params: Any) -> Any:
         """The JSON document at `path` of service `name`, read with `key`. Raises PeerError."""
-        headers = {"Authorization": f"Bearer {key}"}
-        return await self._peers[name].call("GET", path, params=params, headers=headers)
+        return await self.call(key, name, "GET", path, params=params)
+
+    async def call(
+        self,
+        key: str,
+        name: Name,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, Any] | None = None,
+        body: Any = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Any:
+        """What service `name` answers to `method` at `path`, with `key`. Raises PeerError."""
+        sent = {"Authorization": f"Bearer {key}", **(headers or {})}
+        return await self._peers[name].call(method, path, params=params, body=body, headers=sent)
+
+    async def whose(self, key: str) -> dict[str, Any]:
+        """The owner, network and scopes of `key`, from the first service that answers. Raises PeerError."""
+        error: PeerError | None = None
+        for name in NAMES:
+            try:
+                described: dict[str, Any] = await self.get(key, name, "/v1/keys/self")
+                return described
+            except PeerError as failed:
+                if failed.status is not None and failed.status < 500:
+                    raise
+                error = failed
+        assert error is not None
+        raise error
 
     async def health(self) -> list[Health]:
         """The state of every service, asked at the same time."""

@@ -1,4 +1,4 @@
-"""Who has signed in: the viewer's key stays in this process, the browser holds only a random token."""
+"""Who has signed in: the viewer and the key stay in this process, the browser holds only a random token."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from services.console.viewer import Viewer
 from shared.clock import Clock
 
 TOKEN_CHARS_MAX = 128
@@ -15,7 +16,7 @@ TOKEN_CHARS_MAX = 128
 
 @dataclass(frozen=True, slots=True)
 class _Session:
-    key: str
+    viewer: Viewer
     ends_at: datetime
 
 
@@ -32,16 +33,16 @@ class Sessions:
         self._count_max = count_max
         self._sessions: OrderedDict[str, _Session] = OrderedDict()
 
-    def open(self, key: str) -> str:
-        """Begin a session with `key`, which was found good; returns its token."""
+    def open(self, viewer: Viewer) -> str:
+        """Begin a session of `viewer`, whose key was found good; returns its token."""
         token = secrets.token_urlsafe(32)
         while len(self._sessions) >= self._count_max:
             self._sessions.popitem(last=False)
-        self._sessions[_digest(token)] = _Session(key, self._clock.now() + self._lifetime)
+        self._sessions[_digest(token)] = _Session(viewer, self._clock.now() + self._lifetime)
         return token
 
-    def key_of(self, token: str | None) -> str | None:
-        """The key that the session of `token` was opened with; None where there is none, or it has ended."""
+    def viewer_of(self, token: str | None) -> Viewer | None:
+        """Whose session `token` is; None where there is none, or it has ended."""
         if not token or len(token) > TOKEN_CHARS_MAX:
             return None
         session = self._sessions.get(_digest(token))
@@ -50,7 +51,7 @@ class Sessions:
         if session.ends_at <= self._clock.now():
             self.close(token)
             return None
-        return session.key
+        return session.viewer
 
     def close(self, token: str | None) -> None:
         """End the session of `token`, if there is one."""

@@ -17,7 +17,7 @@ from pydantic import BaseModel
 
 from shared import log, metrics
 from shared.health import Check
-from shared.http import problems
+from shared.http import auth, problems
 from shared.http.auth import KeyRing
 from shared.http.middleware import RequestMiddleware
 from shared.settings import ServiceSettings
@@ -82,8 +82,8 @@ def create_app(
 
     `readiness` names the dependencies and their state; it is given up after `READINESS_TIMEOUT_S`. `lifespan` is entered
     before the first request and left after the last. `keys` (None: no key is accepted) may also be set by the lifespan, as
-    `app.state.keys`. Bodies over `settings.http_body_bytes_max` are answered 413, but on `unlimited_body_paths`, whose
-    handlers bound what they read themselves. `app.state.stopping` is set as soon as the server begins to stop.
+    `app.state.keys`; given here, callers can ask whose their key is. Bodies over `settings.http_body_bytes_max` are answered
+    413, but on `unlimited_body_paths`, whose handlers bound what they read themselves. `app.state.stopping` is set as soon as the server begins to stop.
     """
     app = _App(
         title=f"Faultline {service}",
@@ -105,6 +105,8 @@ def create_app(
         RequestMiddleware, body_bytes_max=settings.http_body_bytes_max, unlimited_paths=unlimited_body_paths
     )
     app.include_router(_probes(service, settings.instance or service, readiness))
+    if keys is not None:
+        app.include_router(auth.router())
     for router in routers:
         app.include_router(router)
     return app

@@ -9,8 +9,9 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Annotated
 
-from fastapi import Request, Security
+from fastapi import APIRouter, Depends, Request, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from pydantic import BaseModel, Field
 
 from shared.clock import Clock
 from shared.http.problems import Problem
@@ -144,6 +145,27 @@ def require(*scopes: Scope) -> Callable[..., Awaitable[Principal]]:
         return principal
 
     return authenticated
+
+
+class KeyBody(BaseModel):
+    """Whose key a request was made with, and what it may do."""
+
+    key_id: str
+    owner: str = Field(description="`/sites/…`, `/desks/…`, `/regulators/…` or `/operators/…`")
+    network: str | None = Field(description="null: not confined to one network")
+    scopes: list[Scope]
+
+
+def router() -> APIRouter:
+    """`GET /v1/keys/self`, on every service that takes keys: what a page needs to show only what applies."""
+    routes = APIRouter(tags=["keys"])
+
+    @routes.get("/v1/keys/self")
+    async def who_calls(caller: Annotated[Principal, Depends(require())]) -> KeyBody:
+        """The owner, network and scopes of the key that this request is made with; any key in force may ask."""
+        return KeyBody.model_validate({**vars(caller), "scopes": sorted(caller.scopes)})
+
+    return routes
 
 
 def authenticate(keys: KeyRing | None, key: str | None) -> Principal:

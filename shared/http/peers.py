@@ -15,11 +15,23 @@ from shared.settings import ServiceSettings
 
 
 class PeerError(FaultlineError):
-    """A peer that could not be reached, or that answered with an error. `status` is None where there was no answer."""
+    """A peer that could not be reached, or that answered with an error.
 
-    def __init__(self, happened: str, *, cause: str, remedy: str, status: int | None = None) -> None:
+    `status` is None where there was no answer. `body`: the decoded answer, empty where it was no JSON object.
+    """
+
+    def __init__(
+        self,
+        happened: str,
+        *,
+        cause: str,
+        remedy: str,
+        status: int | None = None,
+        body: Mapping[str, Any] | None = None,
+    ) -> None:
         super().__init__(happened, cause=cause, remedy=remedy)
         self.status = status
+        self.body = body or {}
 
 
 class Peer:
@@ -121,11 +133,13 @@ class Peer:
 
     def _check(self, method: str, path: str, answer: httpx.Response) -> None:
         if answer.is_error:
+            said = _object(answer)
             raise PeerError(
                 f"{self.name} answered {answer.status_code} to {method} {path}.",
-                cause=_detail(answer),
+                cause=str(said.get("detail", "it gave no reason.")),
                 remedy="correct the request, or see the log of that service under the same request id.",
                 status=answer.status_code,
+                body=said,
             )
 
     async def close(self) -> None:
@@ -144,9 +158,9 @@ def _request_id() -> dict[str, str]:
     return {"X-Request-Id": request_id} if request_id else {}
 
 
-def _detail(answer: httpx.Response) -> str:
+def _object(answer: httpx.Response) -> dict[str, Any]:
     try:
         body = answer.json()
     except ValueError:
-        return "it gave no reason."
-    return str(body.get("detail", "it gave no reason.")) if isinstance(body, dict) else "it gave no reason."
+        return {}
+    return body if isinstance(body, dict) else {}

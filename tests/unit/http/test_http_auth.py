@@ -75,6 +75,18 @@ async def test_the_operators_key_has_every_scope(client: httpx.AsyncClient, keys
     assert caller.is_operator
 
 
+async def test_a_key_learns_whose_it_is(client: httpx.AsyncClient, keys: Keys) -> None:
+    keys.put("a-key", owner="/desks/care", network=None, scopes=["publish", "decide"])
+    answer = await call(client, "a-key", "/v1/keys/self")
+    assert answer.json() == {
+        "key_id": "k1",
+        "owner": "/desks/care",
+        "network": None,
+        "scopes": ["decide", "publish"],
+    }
+    assert (await call(client, "another", "/v1/keys/self")).status_code == 401
+
+
 @pytest.mark.parametrize("header", [None, "Basic abc", "Bearer", "Bearer ", "Bearer unknown", "Bearer \xe9"])
 async def test_without_a_key_in_force_401_names_the_scheme(
     client: httpx.AsyncClient, header: str | None
