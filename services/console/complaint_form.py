@@ -69,7 +69,8 @@ def _missing(
         (clocks["contacted"]["at"] is None and clocks["first_settled_at"] is None, timed("contacted", "site")),
         (not replies, Missing("reply", "site")),
         (bool(replies) and not audits, Missing("audit", "desk")),
-        (clocks["settled"]["at"] is None, timed("settled", "site")),
+        # Whoever came back waits again, but no new term runs.
+        (clocks["settled"]["at"] is None, Missing("settled", "site") if clocks["first_settled_at"] else timed("settled", "site")),
     ]
     archive = [
         (complaint["class"] is None, Missing("class", "desk")),
