@@ -66,11 +66,17 @@ def _missing(
     ]
     site = [
         (clocks["received_at"] is None, Missing("received_at", "site")),
-        (clocks["contacted"]["at"] is None and clocks["first_settled_at"] is None, timed("contacted", "site")),
+        (
+            clocks["contacted"]["at"] is None and clocks["first_settled_at"] is None,
+            timed("contacted", "site"),
+        ),
         (not replies, Missing("reply", "site")),
         (bool(replies) and not audits, Missing("audit", "desk")),
         # Whoever came back waits again, but no new term runs.
-        (clocks["settled"]["at"] is None, Missing("settled", "site") if clocks["first_settled_at"] else timed("settled", "site")),
+        (
+            clocks["settled"]["at"] is None,
+            Missing("settled", "site") if clocks["first_settled_at"] else timed("settled", "site"),
+        ),
     ]
     archive = [
         (complaint["class"] is None, Missing("class", "desk")),

@@ -96,9 +96,7 @@ def _standings(findings: Iterable[Mapping[str, Any]]) -> dict[str, Standing]:
     return found
 
 
-def _changed(
-    before: Sequence[Mapping[str, Any]], after: Sequence[Mapping[str, Any]]
-) -> list[FindingChange]:
+def _changed(before: Sequence[Mapping[str, Any]], after: Sequence[Mapping[str, Any]]) -> list[FindingChange]:
     old, new = ({one["finding_id"]: one for one in findings} for findings in (before, after))
     return [
         FindingChange(name, old.get(name), new.get(name))

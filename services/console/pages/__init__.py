@@ -3,7 +3,20 @@
 from __future__ import annotations
 
 from services.console.kit import Item, Room
-from services.console.pages import acts, appeals, case, complaints, desk, lists, outlet, registers, rulings, start, whatif
+from services.console.pages import (
+    acts,
+    appeals,
+    case,
+    complaints,
+    desk,
+    lists,
+    outlet,
+    periods,
+    registers,
+    rulings,
+    start,
+    whatif,
+)
 
 ROOMS: tuple[Room, ...] = (
     start.ROOM,
@@ -15,6 +28,7 @@ ROOMS: tuple[Room, ...] = (
     appeals.ROOM,
     rulings.ROOM,
     acts.ROOM,
+    periods.ROOM,
     registers.ROOM,
     whatif.ROOM,
 )

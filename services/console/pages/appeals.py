@@ -124,9 +124,7 @@ def router(kit: Kit) -> APIRouter:
     return pages
 
 
-def undecided(
-    events: list[dict[str, Any]], findings: Mapping[str, dict[str, Any]]
-) -> list[dict[str, Any]]:
+def undecided(events: list[dict[str, Any]], findings: Mapping[str, dict[str, Any]]) -> list[dict[str, Any]]:
     """The appeals among `events` that no decision answers: each with its finding, and what its site put in evidence since."""
     decided = {one["data"]["appeal_id"] for one in events if one["type"] == "appeal.decided"}
     filed: dict[str, dict[str, Any]] = {}

@@ -10,9 +10,9 @@ from fastapi import Request
 from fastapi.responses import RedirectResponse, Response
 
 from services.console.dry_run import effect_of
+from services.console.formats import moment_of
 from services.console.forms import Form, publish
 from services.console.kit import Kit
-from services.console.formats import moment_of
 from services.console.viewer import Viewer
 from shared.http.peers import PeerError
 

@@ -23,7 +23,17 @@ _NOTICES_READ = 500
 _MONTHS = 13
 _MEDIA = {"json": "application/json", "csv": "text/csv", "pdf": "application/pdf"}
 _MONTH = re.compile(r"20\d\d-(0[1-9]|1[0-2])")
-_CSV = ("network", "waybill", "finding_id", "kind", "amount_yuan", "state", "reason", "clause", "appeal_until")
+_CSV = (
+    "network",
+    "waybill",
+    "finding_id",
+    "kind",
+    "amount_yuan",
+    "state",
+    "reason",
+    "clause",
+    "appeal_until",
+)
 
 
 def router(kit: Kit) -> APIRouter:
@@ -31,7 +41,9 @@ def router(kit: Kit) -> APIRouter:
     pages = routes()
     get = kit.services.get
 
-    async def shown(request: Request, viewer: Viewer, template: str, network: str, site: str, **values: Any) -> Response:
+    async def shown(
+        request: Request, viewer: Viewer, template: str, network: str, site: str, **values: Any
+    ) -> Response:
         """A page of the outlet under what it owes."""
         where = f"{quote(network, safe='')}/{quote(site, safe='')}"
         account, known = await asyncio.gather(
@@ -88,7 +100,12 @@ def router(kit: Kit) -> APIRouter:
     @pages.get("/outlet/{network}/{site}/statements")
     async def statements(request: Request, network: str, site: str, viewer: SignedIn) -> Response:
         return await shown(
-            request, viewer, "outlet/statements.html", network, site, months=last_months(kit.now().date(), _MONTHS)
+            request,
+            viewer,
+            "outlet/statements.html",
+            network,
+            site,
+            months=last_months(kit.now().date(), _MONTHS),
         )
 
     @pages.get("/outlet/{network}/{site}/statements/{month}")
@@ -104,7 +121,14 @@ def router(kit: Kit) -> APIRouter:
             return Response(body, headers=headers)
         listed = await part(get(viewer.key, "penalties", path))
         return await shown(
-            request, viewer, "outlet/statement.html", network, site, status=status_of(listed), listed=listed, month=month
+            request,
+            viewer,
+            "outlet/statement.html",
+            network,
+            site,
+            status=status_of(listed),
+            listed=listed,
+            month=month,
         )
 
     @pages.get("/outlet/{network}/{site}/notices")
