@@ -31,6 +31,13 @@ class Change(NamedTuple):
         """More than 0: pays more or receives less."""
         return self.after.owed_fen - self.before.owed_fen
 
+    @property
+    def told(self) -> str:
+        """What becomes of what it pays or receives: `pays_more`, `pays_less`, `receives_more` or `receives_less`."""
+        if self.before.owed_fen + self.after.owed_fen < 0:
+            return "receives_less" if self.moved_fen > 0 else "receives_more"
+        return "pays_more" if self.moved_fen > 0 else "pays_less"
+
 
 class FindingChange(NamedTuple):
     """A finding that appears, changes its state or amount, or goes; None: it is not there."""

@@ -22,7 +22,10 @@ def test_a_finding_that_falls_away_gives_its_money_back() -> None:
         Change("BJ02", Standing(-10_000), Standing()),
         Change("HUB", Standing(10_000), Standing()),
     ]
-    assert [one.moved_fen for one in changes] == [10_000, -10_000]
+    assert [(one.moved_fen, one.told) for one in changes] == [
+        (10_000, "receives_less"),
+        (-10_000, "pays_less"),
+    ]
     assert [one.finding_id for one in findings] == ["TT-04/HUB"]
 
 

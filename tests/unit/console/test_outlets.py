@@ -70,8 +70,8 @@ def test_a_case_without_a_verdict_has_no_findings() -> None:
     assert own_findings([{"network": "n", "waybill": "w", "verdict": None}], "A", [], NOW) == []
 
 
-def event(kind: str, source: str = "/sites/A", **data: Any) -> dict[str, Any]:
-    return {"type": kind, "source": source, "time": "t", "data": data}
+def event(type_: str, source: str = "/sites/A", **data: Any) -> dict[str, Any]:
+    return {"type": type_, "source": source, "time": "t", "data": data}
 
 
 def test_only_appeals_without_a_decision_wait() -> None:
