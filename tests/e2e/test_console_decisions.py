@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
-from uuid import uuid4
 
 import httpx
 import pytest
 
-from tests.support.line import Line, event, parcel, wait
+from tests.support.desk import HUB, fined_parcel, new_key
+from tests.support.line import Line, event, wait
 from tests.support.stack import Stack
 
 pytestmark = pytest.mark.stack
 
-HUB = "HGZ1"
-"""Never scanned the parcel on arrival: TT-01, 10 yuan to headquarters."""
 HOSTILE = '"><script>alert(1)</script>'
 
 
@@ -28,18 +26,7 @@ def line(stack: Stack) -> Line:
 
 @pytest.fixture
 def waybill(line: Line) -> str:
-    """A parcel of the last days with one finding, which is booked and told."""
-    number = f"DEC{uuid4().hex[:9].upper()}"
-    start = (line.stack.now() - timedelta(days=4)).replace(hour=1, minute=0, second=0, microsecond=0)
-    line.publish(parcel(f"tiantian/{number}", start, unscanned=HUB))
-
-    def is_told() -> bool:
-        told = line.get("notify", "/v1/notices", waybill=number)["items"]
-        booked = line.get("penalties", f"/v1/waybills/tiantian/{number}/entries")["items"]
-        return bool(told) and bool(booked)
-
-    wait(lambda: is_told() or None, lambda: "the fine is decided, booked and told")
-    return number
+    return fined_parcel(line)
 
 
 class Person:
@@ -52,22 +39,7 @@ class Person:
             trust_env=False,
             timeout=60,
         )
-        body = {"owner": owner, "network": "tiantian", "scopes": scopes}
-        answer = httpx.post(
-            f"{stack.urls['intake']}/v1/keys", json=body, headers=stack.headers, trust_env=False
-        )
-        assert answer.status_code == 201, answer.text
-        key = answer.json()["key"]
-        headers = {"Authorization": f"Bearer {key}"}
-        services = [stack.urls[name] for name in ("intake", "arbitration", "penalties", "notify")]
-
-        def known() -> bool:
-            return all(
-                httpx.get(f"{url}/v1/keys/self", headers=headers, trust_env=False).status_code == 200
-                for url in services
-            )
-
-        wait(lambda: known() or None, lambda: "the key is in force everywhere")
+        key = new_key(stack, owner, *scopes)
         assert self.http.post("/sign-in", data={"key": key, "next": "/"}).status_code == 303
 
     def page(self, path: str, status: int = 200) -> str:

@@ -58,7 +58,6 @@ def router(kit: Kit) -> APIRouter:
             form=form,
             finding=finding,
             evidence=EVIDENCE,
-            checks=_CHECKS,
             effect=None,
         )
 
@@ -82,7 +81,6 @@ def router(kit: Kit) -> APIRouter:
             "decisions/appeal.html",
             finding=finding,
             evidence=EVIDENCE,
-            checks=_CHECKS,
         )
 
     async def pending(viewer: Viewer, subject: Subject) -> list[dict[str, Any]]:
