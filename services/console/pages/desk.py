@@ -66,7 +66,7 @@ def _csv(view: str, listed: Part) -> Response:
             case["waybill"],
             case["status"],
             *(finding[name] for name in ("finding_id", "kind", "site")),
-            finding["amount_fen"] / 100,
+            f"{finding['amount_fen'] / 100:.2f}",
             finding["state"],
             case["verdict"]["decided_at"],
         ]

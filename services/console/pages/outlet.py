@@ -175,7 +175,7 @@ def _csv_row(row: Own) -> list[Any]:
         case["network"],
         case["waybill"],
         *(finding[name] for name in ("finding_id", "kind")),
-        finding["amount_fen"] / 100,
+        f"{finding['amount_fen'] / 100:.2f}",
         finding["state"],
         finding["reason"]["zh"],
         finding["clause"]["source"],
