@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import Any
 
+import asyncpg
 import httpx
 import pytest
 
@@ -240,6 +241,38 @@ def test_a_complaint_is_on_the_desk_and_its_form_says_what_is_missing(
     assert path not in officer.page("/registers/complaints?queue=escalated&network=tiantian")
     csv = officer.http.get("/registers/complaints?queue=claims&network=tiantian&form=csv")
     assert waybill in csv.content.decode("utf-8-sig")
+
+
+@pytest.fixture
+async def parked(stack: Stack, waybill: str) -> str:
+    """A waybill that is set aside, as after a rule that raised on it."""
+    connection = await asyncpg.connect(stack.database_url("arbitration"))
+    await connection.execute(
+        "INSERT INTO parked SELECT subject, partition, now(), $2, 1 FROM cases WHERE subject = $1",
+        f"tiantian/{waybill}",
+        f"ValueError: {HOSTILE}",
+    )
+    await connection.close()
+    return waybill
+
+
+def test_a_parked_waybill_is_tried_again(stack: Stack, parked: str) -> None:
+    with httpx.Client(
+        base_url=stack.urls["console"], headers={"Origin": stack.urls["console"]}, trust_env=False, timeout=60
+    ) as http:
+        http.post("/sign-in", data={"key": stack.operator_key, "next": "/"})
+        page = http.get("/desk?view=parked").text
+        assert f"/cases/tiantian/{parked}" in page
+        assert "<script>alert" not in page
+        retry = f"/parked/tiantian/{parked}/retry"
+        assert retry in page
+        assert http.post(retry).status_code == 303
+
+        def is_decided() -> bool:
+            return parked not in http.get("/desk?view=parked").text
+
+        wait(lambda: is_decided() or None, lambda: "the waybill is decided again")
+        assert http.post(retry).status_code == 404
 
 
 def test_a_month_is_closed_only_when_it_is_over(stack: Stack) -> None:
