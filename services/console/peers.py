@@ -60,6 +60,22 @@ class Services:
         sent = {"Authorization": f"Bearer {key}", **(headers or {})}
         return await self._peers[name].call(method, path, params=params, body=body, headers=sent)
 
+    async def file(self, key: str, name: Name, path: str, media_type: str) -> bytes:
+        """The document at `path` of service `name` in the form `media_type`, read with `key`. Raises PeerError."""
+        headers = {"Authorization": f"Bearer {key}", "Accept": media_type}
+        try:
+            answer = await self._peers[name].http.get(path, headers=headers)
+            answer.raise_for_status()
+        except httpx.HTTPError as error:
+            status = error.response.status_code if isinstance(error, httpx.HTTPStatusError) else None
+            raise PeerError(
+                f"{name} gave no {media_type} of {path}.",
+                cause=f"it answered {status}." if status else "it did not answer.",
+                remedy="see the page of the same address.",
+                status=status,
+            ) from error
+        return answer.content
+
     async def whose(self, key: str) -> dict[str, Any]:
         """The owner, network and scopes of `key`, from the first service that answers. Raises PeerError."""
         error: PeerError | None = None

@@ -75,6 +75,7 @@ class View:
         content = self._environment.get_template(template).render(
             language=language,
             word=self.word(request),
+            choices=partial(self.words.choices, language),
             until=partial(self._until, language),
             viewer=viewer,
             navigation=self._shown(viewer),

@@ -28,3 +28,7 @@ class Words:
         if known is None:
             return name
         return known[language].format(**values) if values else known[language]
+
+    def choices(self, language: Language, group: str) -> dict[str, str]:
+        """Every word of a group by its name, as a choice between them shows it."""
+        return {name: both[language] for name, both in self.groups[group].items()}

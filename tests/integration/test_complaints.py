@@ -101,6 +101,10 @@ async def listed(hub: Arbitration, **query: Any) -> list[str]:
         ({"class": "operations"}, ["HGZ1/other"]),
         ({"class": "unclassified", "site": "BJ02"}, ["BJ02/attitude", "BJ02/loss"]),
         ({"major": True}, ["BJ02/attitude"]),
+        ({"queue": "hard"}, ["BJ02/attitude"]),
+        ({"queue": "claims"}, ["BJ02/loss"]),
+        ({"queue": "escalated"}, ["HGZ1/other"]),
+        ({"queue": "escalated", "state": "open"}, []),
         ({"from": "2026-04-01T00:00:00+08:00"}, ["BJ02/loss"]),
         ({"from": "2026-03-05T00:00:00+08:00", "to": "2026-03-31T23:59:59+08:00"}, ["BJ02/attitude"]),
     ],
@@ -123,7 +127,7 @@ async def test_pages_show_every_complaint_once(hub: Arbitration, desked: list[Wa
     assert len(found) == len(set(found)) == 5
     by_waybill = await hub.get("/v1/complaints", network=NETWORK, waybill=found[0].partition("/")[0])
     assert [item["complaint_id"] for item in by_waybill["items"]] == ["C1", "C2"]
-    for query in ("cursor=WyJ4Il0", "waybill=A12345678901", "state=lost", "overdue=soon"):
+    for query in ("cursor=WyJ4Il0", "waybill=A12345678901", "state=lost", "overdue=soon", "queue=all"):
         assert (await hub.http.get(f"/v1/complaints?{query}")).status_code == 422
 
 

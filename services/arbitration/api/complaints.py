@@ -147,6 +147,12 @@ def router(engine: AsyncEngine, clock: Clock) -> APIRouter:
         waybill: Annotated[str | None, Query(pattern=r"^[A-Z0-9-]{6,32}$")] = None,
         opened_from: Annotated[QueryMoment | None, Query(alias="from")] = None,
         opened_to: Annotated[QueryMoment | None, Query(alias="to")] = None,
+        queue: Annotated[
+            Literal["hard", "claims", "escalated"] | None,
+            Query(
+                description="`hard`: major, reopened or flagged; `claims`: for compensation; `escalated`: taken to a regulator"
+            ),
+        ] = None,
         cursor: Cursor = None,
         limit: Limit = LIMIT_DEFAULT,
     ) -> dict[str, Any]:
@@ -157,7 +163,7 @@ def router(engine: AsyncEngine, clock: Clock) -> APIRouter:
         subject = f"{network}/{waybill}" if waybill is not None else None
         at = _whole_second(clock.now())
         asked = ComplaintFilter(
-            network, site, state, overdue, category, class_, major, subject, opened_from, opened_to
+            network, site, state, overdue, category, class_, major, subject, opened_from, opened_to, queue
         )
         after = decode(cursor, str, Moment, str, str)
         rows = await store.list_complaints(engine, asked, at, after, limit + 1)

@@ -107,8 +107,16 @@ class ComplaintFilter:
     subject: str | None = None
     opened_from: datetime | None = None
     opened_to: datetime | None = None
+    queue: str | None = None
+    """One of QUEUES."""
 
 
+QUEUES: Final = {
+    "hard": "(major OR reopened > 0 OR flagged_at IS NOT NULL)",
+    "claims": "category IN ('loss', 'damage', 'shortage', 'untimely_compensation')",
+    "escalated": "escalations > 0",
+}
+"""The queues that offices keep: hard complaints, claims for compensation, and what was taken to a regulator."""
 _CONDITIONS: Final = {
     "network": "network = :network",
     "site": "responsible_site = :site",
@@ -128,6 +136,8 @@ def _where(asked: ComplaintFilter, at: datetime) -> tuple[list[str], dict[str, A
     if asked.overdue is not None:
         where.append(_ANY_OVERDUE if asked.overdue else f"{_ANY_OVERDUE} IS NOT TRUE")
         given["at"] = at
+    if asked.queue is not None:
+        where.append(QUEUES[asked.queue])
     return where, given
 
 

@@ -3,7 +3,33 @@
 from __future__ import annotations
 
 from services.console.kit import Item, Room
-from services.console.pages import case, lists, start, whatif
+from services.console.pages import (
+    acts,
+    appeals,
+    case,
+    complaints,
+    desk,
+    lists,
+    outlet,
+    periods,
+    registers,
+    rulings,
+    start,
+    whatif,
+)
 
-ROOMS: tuple[Room, ...] = (start.ROOM, lists.ROOM, case.ROOM, whatif.ROOM)
+ROOMS: tuple[Room, ...] = (
+    start.ROOM,
+    desk.ROOM,
+    complaints.ROOM,
+    outlet.ROOM,
+    lists.ROOM,
+    case.ROOM,
+    appeals.ROOM,
+    rulings.ROOM,
+    acts.ROOM,
+    periods.ROOM,
+    registers.ROOM,
+    whatif.ROOM,
+)
 ITEMS: tuple[Item, ...] = tuple(item for room in ROOMS for item in room.items)

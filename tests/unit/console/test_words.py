@@ -14,15 +14,16 @@ WORDS = Words().groups
 TEMPLATES = sorted((CONSOLE / "templates").rglob("*.html"))
 SOURCES = [*TEMPLATES, *CONSOLE.rglob("*.py")]
 _CALL = re.compile(r'\b(?:word|badge)\(\s*"(\w+)",\s*(?:"(\w+)"\s*[,)])?')
+_CHOICES = re.compile(r'\bchoices\("(\w+)"\)')
 _NAVIGATION = re.compile(r'\bItem\(\s*"\w+",\s*"(\w+)"')
 
 
 def uses(path: Path) -> set[tuple[str, str | None]]:
     """(group, name) of the words that a file says; name None where it says any of the group."""
     text = path.read_text(encoding="utf-8")
-    return {(group, name or None) for group, name in _CALL.findall(text)} | {
-        ("nav", name) for name in _NAVIGATION.findall(text)
-    }
+    said = {(group, name or None) for group, name in _CALL.findall(text)}
+    offered = {(group, None) for group in _CHOICES.findall(text)}
+    return said | offered | {("nav", name) for name in _NAVIGATION.findall(text)}
 
 
 USED = {use for path in SOURCES for use in uses(path)}
