@@ -14,6 +14,7 @@ from services.arbitration.api import (
     complaints,
     operations,
     projections,
+    registers,
     replays,
     rulebooks,
     scorecards,
@@ -83,6 +84,7 @@ def application(settings: ArbitrationSettings) -> FastAPI:
             replays.router(settings, service.engine, service.clock, books, judged_by(books), processes.wake),
             operations.router(service.engine, service.clock, deciding, settings.partitions),
             scorecards.router(reader, settings.silence_look_hours),
+            registers.router(reader),
             projections.router(service.engine, service.clock),
         ]
     )
