@@ -52,7 +52,10 @@ def _masked(value: Any, depth: int) -> Any:
         return MASK
     if isinstance(value, dict):
         items = list(value.items())[:_ITEMS_MAX]
-        return {code(name): _masked(member, depth + 1) if _is_shown(name, member) else MASK for name, member in items}
+        return {
+            code(name): _masked(member, depth + 1) if _is_shown(name, member) else MASK
+            for name, member in items
+        }
     if isinstance(value, list):
         return [_masked(item, depth + 1) for item in value[:_ITEMS_MAX]]
     return code(value) if isinstance(value, str) else value

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from services.console.kit import Item, Room
-from services.console.pages import case, lists, operations, start, whatif
+from services.console.pages import case, lists, operations, scorecards, start, whatif
 
-ROOMS: tuple[Room, ...] = (start.ROOM, lists.ROOM, case.ROOM, whatif.ROOM, operations.ROOM)
+ROOMS: tuple[Room, ...] = (start.ROOM, lists.ROOM, case.ROOM, whatif.ROOM, operations.ROOM, scorecards.ROOM)
 ITEMS: tuple[Item, ...] = tuple(item for room in ROOMS for item in room.items)

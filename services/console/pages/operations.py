@@ -20,12 +20,13 @@ from services.console.lists import Filters, status_of
 from services.console.masking import code, masked
 from services.console.peers import Name, part
 from services.console.poller import CONSUMING, Full, Poller
-from services.console.vitals import RATES, Sample, alarms, topics_of, waits_since, with_holders
 from services.console.viewer import SESSION_COOKIE, SignedIn, Viewer
+from services.console.vitals import RATES, Sample, alarms, topics_of, waits_since, with_holders
 from shared.http.peers import PeerError
 
-_KEEPALIVE_S: Final = 15.0
-_CHART: Final = (880.0, 220.0)
+_WAIT_S: Final = 1.0
+"""How long a stream says nothing at most; so soon it also notices that the session has ended, or the console stops."""
+_CHART: Final = (620.0, 240.0)
 _LETTERS: Final = 25
 
 
@@ -106,7 +107,12 @@ def router(kit: Kit) -> APIRouter:
 def _admin(viewer: Viewer) -> Viewer:
     """The services would refuse as well; here it is said before anything is asked."""
     if not may_administer(viewer):
-        raise PeerError("Operations are not shown.", cause="The key has not the scope admin.", remedy="Use another key.", status=403)
+        raise PeerError(
+            "Operations are not shown.",
+            cause="The key has not the scope admin.",
+            remedy="Use another key.",
+            status=403,
+        )
     return viewer
 
 
@@ -122,7 +128,10 @@ def overview(poller: Poller, sample: Sample) -> dict[str, Any]:
     """What the live part of the page shows of `sample`."""
     rates = poller.rates()
     newest = rates[-1][1] if rates and rates[-1][0] == 0 else {}
-    series = {name: [(ago, found[name]) for ago, found in rates if name in found] for name in ("accepted", "journalled", "verdicts")}
+    series = {
+        name: [(ago, found[name]) for ago, found in rates if name in found]
+        for name in ("accepted", "journalled", "verdicts")
+    }
     topics = topics_of(sample)
     lags = [topic.lag for topic in topics]
     figures = (sample.backlogs.get("arbitration") or {}).get("figures", {})
@@ -154,19 +163,26 @@ async def _events(kit: Kit, poller: Poller, request: Request, viewer: Viewer) ->
         async with poller.looking(viewer.key) as is_good:
             yield b"retry: 5000\n\n"
             while not stopping.is_set() and is_good() and sessions.viewer_of(token) is not None:
-                sample = await poller.wait(seen, _KEEPALIVE_S / 15)
+                sample = await poller.wait(seen, _WAIT_S)
                 if sample is None:
                     yield b": still here\n\n"
                     continue
                 seen = sample.seconds
-                page = kit.view.page(request, "operations/_live.html", viewer=viewer, **overview(poller, sample))
+                page = kit.view.page(
+                    request, "operations/_live.html", viewer=viewer, **overview(poller, sample)
+                )
                 yield b"event: operations\ndata: " + json.dumps(bytes(page.body).decode()).encode() + b"\n\n"
     except Full:
         yield b"retry: 60000\n\n"
 
 
 def _letter(item: dict[str, Any]) -> dict[str, Any]:
-    return {**item, "key": code(item["key"]), "value": masked(item["value"]), "bytes": len(item["value"].encode())}
+    return {
+        **item,
+        "key": code(item["key"]),
+        "value": masked(item["value"]),
+        "bytes": len(item["value"].encode()),
+    }
 
 
 ROOM = Room(router, (Item("insight", "operations", "/operations", may_administer),))
