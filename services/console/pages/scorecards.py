@@ -9,7 +9,7 @@ from typing import Any, Final
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
-from services.console import ranking
+from services.console import scores
 from services.console.drawing.charts import column_chart, share
 from services.console.kit import Item, Kit, Room, routes
 from services.console.lists import Filters, as_csv, status_of
@@ -36,13 +36,13 @@ def router(kit: Kit) -> APIRouter:
     async def scorecards(request: Request, viewer: SignedIn) -> Response:
         filters = Filters.of(request, "network", "site", "from", "to", "by")
         first, last = span_of(filters.asked["from"], filters.asked["to"], kit.now().date())
-        order = filters.asked["by"] if filters.asked["by"] in ranking.ORDERS else ranking.MEASURES[0]
+        order = filters.asked["by"] if filters.asked["by"] in scores.ORDERS else scores.MEASURES[0]
         asked = {name: filters.asked[name] or None for name in ("network", "site")}
         asked |= {"from": first.isoformat(), "to": last.isoformat()}
         sites, days, rules = await asyncio.gather(
             *(part(_all(kit, viewer, group, asked)) for group in ("site", "day", "rule"))
         )
-        rows = ranking.ranked(sites.value or (), order)
+        rows = scores.ranked(sites.value or (), order)
         if request.query_params.get("form") == "csv" and sites.error is None:
             return as_csv(f"scorecards-{first}-{last}", _CSV, [[row[name] for name in _CSV] for row in rows])
         charged = sorted(rules.value or (), key=lambda row: (-row["amount_fen"], -row["findings"]))
@@ -55,18 +55,18 @@ def router(kit: Kit) -> APIRouter:
             first=first,
             last=last,
             order=order,
-            orders=ranking.ORDERS,
+            orders=scores.ORDERS,
             sites=sites,
             days=days,
             rules=rules,
             rows=rows,
-            total=ranking.total(sites.value or ()),
-            networks=ranking.by_network(sites.value or ()),
-            tops=ranking.tops(rows),
+            total=scores.total(sites.value or ()),
+            networks=scores.by_network(sites.value or ()),
+            tops=scores.tops(rows),
             charged=charged,
             charged_top=max((row["amount_fen"] for row in charged), default=0),
             chart=column_chart(
-                ranking.daily(days.value or (), first, last), width=_CHART[0], height=_CHART[1]
+                scores.daily(days.value or (), first, last), width=_CHART[0], height=_CHART[1]
             ),
             bar=_BAR,
             share=share,
