@@ -13,6 +13,7 @@ from shared.events.outputs import Entry, NoticeData, VerdictData
 
 MASK: Final = "•••"
 _CODE: Final = re.compile(r"[A-Za-z0-9_.:/+|-]{0,80}", re.ASCII)
+_QUOTED: Final = re.compile(r"""'[^']*'|"[^"]*"|`[^`]*`""")
 _DEPTH_MAX: Final = 12
 _ITEMS_MAX: Final = 100
 _FREE: Final = frozenset(("title", "body", "note", "person", "text", "reason", "detail"))
@@ -45,6 +46,11 @@ def masked(value: str) -> str | None:
 def code(text: str | None) -> str:
     """A key or an id, where it looks like one."""
     return "–" if text is None else text if _CODE.fullmatch(text) else MASK
+
+
+def message(text: str) -> str:
+    """A sentence about a record, without what it quotes of it."""
+    return _QUOTED.sub(f"'{MASK}'", text)
 
 
 def _masked(value: Any, depth: int) -> Any:

@@ -15,6 +15,9 @@ from shared.http.peers import Peer, PeerError
 Name = Literal["intake", "arbitration", "penalties", "notify"]
 NAMES: tuple[Name, ...] = ("intake", "arbitration", "penalties", "notify")
 
+_VITALS_TIMEOUT_S = 4.0
+"""A little longer than a service takes to say that a dependency hangs."""
+
 
 @dataclass(frozen=True, slots=True)
 class Part:
@@ -40,7 +43,7 @@ class Services:
     def __init__(self, settings: ConsoleSettings) -> None:
         self._copies = settings.copy_urls
         self._probe = httpx.AsyncClient(
-            timeout=settings.peer_timeout_ms / 1000,
+            timeout=_VITALS_TIMEOUT_S,
             limits=httpx.Limits(max_connections=settings.peer_connections_max),
             trust_env=False,
         )

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from itertools import pairwise
@@ -26,6 +26,7 @@ CONSUMING: Final[tuple[Name, ...]] = ("arbitration", "penalties", "notify")
 _NOTICES_MAX: Final = 50
 _SLOW_EVERY: Final = 8
 """What changes slowly or costs more is asked in every so many polls."""
+_PATIENCE_S: Final = 4.0
 _GAP_S: Final = 60.0
 """Nothing is said of a time in which nobody looked."""
 
@@ -123,7 +124,7 @@ class Poller:
     async def _poll(self, key: str) -> None:
         processes, parts, failed = await asyncio.gather(
             asyncio.gather(*(self._process(*one) for one in self._services.processes())),
-            asyncio.gather(*(part(self._services.get(key, name, "/v1/backlog")) for name in CONSUMING)),
+            asyncio.gather(*(self._backlog(key, name) for name in CONSUMING)),
             self._failed_notices(key),
         )
         backlogs: dict[str, Any] = {name: found.value for name, found in zip(CONSUMING, parts, strict=True)}
@@ -143,6 +144,17 @@ class Poller:
         self.samples.append(sample)
         async with self._changed:
             self._changed.notify_all()
+
+    async def _backlog(self, key: str, name: Name) -> Part:
+        return await self._soon(self._services.get(key, name, "/v1/backlog"))
+
+    async def _soon(self, document: Awaitable[Any]) -> Part:
+        """One service that hangs must not keep the others from being shown."""
+        try:
+            async with asyncio.timeout(_PATIENCE_S):
+                return await part(document)
+        except TimeoutError:
+            return Part()
 
     async def _failed_notices(self, key: str) -> Part | None:
         self._polls += 1

@@ -218,7 +218,10 @@ def _not_handed_in(link: Link, out: Known[Any]) -> Entry:
 
 
 def _missorts(case: Case) -> Iterator[Entry]:
-    """The missort statement (错分件说明表, 002 annex): where it should have gone, from whom it came, for what reason."""
+    """The missort statement (错分件说明表, 002 annex): where it should have gone, from whom it came, for what reason.
+
+    A report is a line where no scan has said it.
+    """
     scans: list[Known[Any]] = [
         known for known in case.of(ScanProblem) if known.event.data.reason == "missorted"
     ]
@@ -228,7 +231,7 @@ def _missorts(case: Case) -> Iterator[Entry]:
     unclear = any(known.event.data.reason == "address_unclear" for known in case.of(ScanProblem))
     parcel = case.parcel
     destination = None if parcel is None else parcel.destination_site
-    for known in [*scans, *reports]:
+    for known in scans or reports:
         site = known.event.data.site
         against = getattr(known.event.data, "against_site", None) or _brought(case, site, known.at).get(
             "from_site"

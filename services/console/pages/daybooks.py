@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, get_args
 
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
@@ -17,6 +17,7 @@ from services.console.peers import part
 from services.console.viewer import SignedIn, Viewer
 
 Span = Literal["day", "week", "month"]
+SPANS: Final[tuple[Span, ...]] = get_args(Span)
 Kind = Literal["waybill", "text", "moment", "day", "yes", "ticks", "words"]
 Row = dict[str, Any]
 _LIMIT: Final = 500
@@ -33,7 +34,7 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Daybook:
-    """A register as a page. `group`: the member whose values head the lines; `keeps`: which lines belong there."""
+    """A register as a page, of a `span` unless asked for another. `group`: the member whose values head the lines; `keeps`: which lines belong there."""
 
     name: str
     register: str
@@ -125,8 +126,11 @@ def router(kit: Kit) -> APIRouter:
 
 def _page_of(kit: Kit, book: Daybook) -> Callable[..., Any]:
     async def page(request: Request, viewer: SignedIn) -> Response:
-        filters = Filters.of(request, "network", "site", book.span, *(("view",) if book.month_end else ()))
-        first, last = period(book.span, filters.asked[book.span], kit.now().date())
+        filters = Filters.of(
+            request, "network", "site", "day", "span", *(("view",) if book.month_end else ())
+        )
+        span: Span = next((one for one in SPANS if one == filters.asked["span"]), book.span)
+        first, last = period(span, filters.asked["day"], kit.now().date())
         open_only = filters.asked.get("view") == "open"
         asked = _asked(filters, first, last, open_only=open_only)
         listed = await part(
@@ -146,9 +150,10 @@ def _page_of(kit: Kit, book: Daybook) -> Callable[..., Any]:
             filters=filters,
             first=first,
             last=last,
-            before=_named(book.span, first - timedelta(days=1)),
-            after=_named(book.span, last + timedelta(days=1)),
-            named=_named(book.span, first),
+            before=first - timedelta(days=1),
+            after=last + timedelta(days=1),
+            span_name=span,
+            spans=SPANS,
             open_only=open_only,
             listed=listed,
             rows=rows,
@@ -161,9 +166,9 @@ def _page_of(kit: Kit, book: Daybook) -> Callable[..., Any]:
 
 
 def period(span: Span, given: str, today: date) -> tuple[date, date]:
-    """The first and last day of what the filter names: a day, the week that has the day, or a month; else today's."""
+    """The first and last day of the span that has the given day; of today's where none is given."""
     try:
-        day = date.fromisoformat(f"{given}-01" if span == "month" else given)
+        day = date.fromisoformat(given)
     except ValueError:
         day = today
     if not 1900 <= day.year <= 2200:
@@ -200,10 +205,6 @@ def _asked(filters: Filters, first: date, last: date, *, open_only: bool) -> dic
     if open_only:
         return asked | {"open_on": last.isoformat()}
     return asked | {"from": first.isoformat(), "to": last.isoformat()}
-
-
-def _named(span: Span, day: date) -> str:
-    return f"{day:%Y-%m}" if span == "month" else day.isoformat()
 
 
 def _whose(viewer: Viewer, filters: Filters) -> str:

@@ -17,7 +17,7 @@ from services.console.drawing.charts import line_chart
 from services.console.forms import Form, read_form
 from services.console.kit import Item, Kit, Room, may_administer, routes
 from services.console.lists import Filters, status_of
-from services.console.masking import code, masked
+from services.console.masking import code, masked, message
 from services.console.peers import Name, part
 from services.console.poller import CONSUMING, Full, Poller
 from services.console.viewer import SESSION_COOKIE, SignedIn, Viewer
@@ -177,11 +177,14 @@ async def _events(kit: Kit, poller: Poller, request: Request, viewer: Viewer) ->
 
 
 def _letter(item: dict[str, Any]) -> dict[str, Any]:
+    """A dead letter as it is shown: nothing that a record says is taken on trust, nor quoted in what is wrong with it."""
+    errors = [(code(error["pointer"]), message(error["message"])) for error in item["errors"]]
     return {
         **item,
         "key": code(item["key"]),
         "value": masked(item["value"]),
         "bytes": len(item["value"].encode()),
+        "errors": errors or [("", message(item["detail"]))],
     }
 
 
