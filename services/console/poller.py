@@ -16,7 +16,7 @@ import structlog
 
 from services.console.peers import Name, Part, Services, part
 from services.console.settings import ConsoleSettings
-from services.console.vitals import Process, Sample, State, counters_of, rates_between, topics_of
+from services.console.vitals import Process, Sample, State, counters_of, rates_between, stuck_between
 from shared.clock import Clock
 from shared.http.peers import PeerError
 
@@ -97,18 +97,11 @@ class Poller:
     def stuck(self, least_s: float = 60.0) -> list[tuple[str, str]]:
         """(service, topic) of which records wait and nothing has moved for so long."""
         newest = self.samples[-1] if self.samples else None
-        old = next((one for one in self.samples if newest and newest.seconds - one.seconds >= least_s), None)
-        if newest is None or old is None:
-            return []
-        before = {(t.service, t.topic): t for t in topics_of(old)}
-        return [
-            (now.service, now.topic)
-            for now in topics_of(newest)
-            if now.lag
-            and (then := before.get((now.service, now.topic))) is not None
-            and then.lag
-            and [p["position"] for p in then.partitions] == [p["position"] for p in now.partitions]
-        ]
+        old = next(
+            (one for one in reversed(self.samples) if newest and newest.seconds - one.seconds >= least_s),
+            None,
+        )
+        return stuck_between(old, newest) if old is not None and newest is not None else []
 
     async def _run(self) -> None:
         while self._keys:

@@ -119,6 +119,19 @@ def topics_of(sample: Sample) -> list[Topic]:
     return [Topic(*key, partitions) for key, partitions in found.items()]
 
 
+def stuck_between(old: Sample, new: Sample) -> list[tuple[str, str]]:
+    """(service, topic) of which records wait in both, and no position has moved."""
+    before = {(topic.service, topic.topic): topic for topic in topics_of(old)}
+    return [
+        (topic.service, topic.topic)
+        for topic in topics_of(new)
+        if topic.lag
+        and (then := before.get((topic.service, topic.topic))) is not None
+        and then.lag
+        and [one["position"] for one in then.partitions] == [one["position"] for one in topic.partitions]
+    ]
+
+
 def with_holders(sample: Sample) -> list[Process]:
     """The processes, those included that hold partitions and were not asked themselves."""
     known = {process.name for process in sample.processes}
