@@ -70,7 +70,11 @@ def test_a_problem_piece_accounts_for_its_delivery_scan() -> None:
     waybill.notice("BJ02", "GZ01", "other", at(3, "12:00"))
     assert line(waybill, "deliveries", at(3, "20:00")).details["state"] == "problem"
     problem = line(waybill, "problems", at(3, "20:00"))
-    assert (problem.details["courier"], problem.details["reason"], problem.closed) == ("Zhao", "refused", None)
+    assert (problem.details["courier"], problem.details["reason"], problem.closed) == (
+        "Zhao",
+        "refused",
+        None,
+    )
     assert problem.details["announced_at"] == at(3, "12:00")
     waybill.out("BJ02", at(4, "08:30"), courier="Qian")
     again = line(waybill, "problems", at(4, "20:00"))
