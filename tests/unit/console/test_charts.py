@@ -102,7 +102,7 @@ def test_spans_of_forms() -> None:
 
 
 def test_lines_are_grouped_and_counted() -> None:
-    rows = [
+    rows: list[dict[str, Any]] = [
         {"courier": "B", "state": "missing"},
         {"courier": None, "state": "missing"},
         {"courier": "A", "state": "problem"},
