@@ -13,7 +13,7 @@ from services.arbitration.projections.looked import Looked
 from services.arbitration.rules.case import Case
 from services.arbitration.rules.custody import Link
 from services.arbitration.rules.freight.late import due_day
-from services.arbitration.rules.localtime import moment_of, say_day, seconds
+from services.arbitration.rules.localtime import day_of, moment_of, say_day, seconds
 from services.arbitration.rules.stream import Known
 from shared.events import (
     Event,
@@ -80,20 +80,24 @@ class Place(NamedTuple):
 
 
 def concerns(looked: Looked) -> bool:
-    """Whether the waybill may stand in a register. A parcel that was simply delivered on its day does not."""
+    """Whether the waybill may stand in a register, or have stood there.
+
+    A parcel that was simply delivered on its day, as was known on that day, never does: that is most of them.
+    """
     if not _ORDINARY.issuperset([known.event.__class__ for known in looked.known]):
         return True
     delivery = looked.custody.delivery
     if delivery is None or not delivery.signatures or len(delivery.out) != 1:
         return True
     signed = delivery.signatures[0]
-    return signed.day != delivery.out[0].day or bool(_defects(signed.event.data.photo))
+    out_day = delivery.out[0].day
+    if signed.day != out_day or day_of(signed.recorded) != out_day:
+        return True
+    return bool(_defects(signed.event.data.photo))
 
 
 def places(looked: Looked) -> list[Place]:
-    """Where the waybill stands as the look found it; the same place once."""
-    if not concerns(looked):
-        return []
+    """Where a waybill that concerns the registers stands, as the look found it; the same place once."""
     found: dict[tuple[Register, str, int], Place] = {}
     case = Case(looked.known, looked.facts, looked.rules, seconds(looked.now))
     for entry in entries(case):
@@ -181,11 +185,14 @@ def _problems(case: Case) -> Iterator[Entry]:
 
 
 def _deliveries(case: Case) -> Iterator[Entry]:
-    """Delivery scans that are not answered by a signature of the same day, and the other way round (002, 6-3, 6-8)."""
+    """Delivery scans that are not answered by a signature of the same day, and the other way round (002, 6-3, 6-8).
+
+    Couriers hand in at the end of the day: before it has ended nothing is missing.
+    """
     for link in case.custody.links:
         handed_in = {known.day: known for known in reversed(link.signatures)}
         for day, out in {known.day: known for known in link.out}.items():
-            if day not in handed_in:
+            if day < case.today and day not in handed_in:
                 yield _not_handed_in(link, out)
         if link.signatures and not link.out:
             yield _entry(

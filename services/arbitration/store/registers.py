@@ -11,7 +11,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.arbitration.projections.looked import Looked
-from services.arbitration.projections.registers import Register, places
+from services.arbitration.projections.registers import Register, concerns, places
 from services.arbitration.rules.localtime import date_of
 from services.arbitration.store import journal
 from services.arbitration.store.generations import forget_rows
@@ -27,15 +27,18 @@ class Registers:
     name = "registers"
 
     async def keep(self, driver: Connection, generation: int, looked: Sequence[Looked]) -> None:
-        """Replace where these waybills stand; most stood nowhere and stand nowhere."""
+        """Replace where these waybills stand."""
+        concerned = [one for one in looked if concerns(one)]
+        if not concerned:
+            return
         await driver.execute(
             "DELETE FROM registers WHERE generation = $1 AND subject = ANY($2::text[])",
             generation,
-            [one.subject for one in looked],
+            [one.subject for one in concerned],
         )
         rows = [
             (generation, one.subject, one.network, *place[:3], date_of(place.day), _date(place.closed))
-            for one in looked
+            for one in concerned
             for place in places(one)
         ]
         if rows:

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 
 from services.arbitration.domain import Facts, distinct
 from services.arbitration.projections.looked import Looked
-from services.arbitration.projections.registers import Entry, Place, entries, places
+from services.arbitration.projections.registers import Entry, Place, concerns, entries, places
 from services.arbitration.rules.localtime import date_of, day_number
 from shared.events import Event
 from tests.unit.arbitration.build import BOOKS, Waybill, at
@@ -36,7 +36,11 @@ def look(events: list[Event], now: datetime) -> Looked:
 
 
 def test_a_parcel_delivered_on_its_day_stands_nowhere() -> None:
-    assert places(look(Waybill().way().events, at(9))) == []
+    assert not concerns(look(Waybill().way().events, at(9)))
+    late = Waybill().way(until="out")
+    late.signed("BJ02", at(3, "15:00"), recorded=at(5))
+    assert concerns(look(late.events, at(9))), "it stood there as missing until the entry was known"
+    assert places(look(late.events, at(9))) == []
 
 
 @given(streams.filter(bool))
@@ -45,7 +49,8 @@ def test_what_stands_nowhere_has_no_lines(events: list[Event]) -> None:
     """The short cut for ordinary parcels leaves no line out."""
     waybill = Waybill(events[0].network)
     waybill.events = events
-    stood = {(place.register, place.site, place.day) for place in places(look(events, at(40)))}
+    looked = look(events, at(40))
+    stood = {(place.register, place.site, place.day) for place in places(looked) if concerns(looked)}
     for entry in entries(waybill.case(at(40))):
         assert (entry.register, entry.site, entry.day) in stood
         assert entry.against is None or (entry.register, entry.against, entry.day) in stood
@@ -54,7 +59,8 @@ def test_what_stands_nowhere_has_no_lines(events: list[Event]) -> None:
 def test_a_parcel_out_and_not_handed_in_is_missing_until_it_is() -> None:
     waybill = Waybill().way(until="arrived")
     waybill.out("BJ02", at(3, "08:30"), courier="Zhao")
-    missing = line(waybill, "deliveries", at(3, "20:00"))
+    assert not lines(waybill, "deliveries", at(3, "23:59:59")), "the day has not ended"
+    missing = line(waybill, "deliveries", at(4, "00:00"))
     assert (missing.site, missing.day, missing.closed) == ("BJ02", DAYS[3], None)
     assert (missing.details["state"], missing.details["courier"]) == ("missing", "Zhao")
     waybill.signed("BJ02", at(4, "09:00"))
@@ -68,7 +74,7 @@ def test_a_problem_piece_accounts_for_its_delivery_scan() -> None:
     waybill.out("BJ02", at(3, "08:30"), courier="Zhao")
     waybill.problem("BJ02", at(3, "11:00"), "refused")
     waybill.notice("BJ02", "GZ01", "other", at(3, "12:00"))
-    assert line(waybill, "deliveries", at(3, "20:00")).details["state"] == "problem"
+    assert line(waybill, "deliveries", at(4, "00:00")).details["state"] == "problem"
     problem = line(waybill, "problems", at(3, "20:00"))
     assert (problem.details["courier"], problem.details["reason"], problem.closed) == (
         "Zhao",
@@ -79,7 +85,7 @@ def test_a_problem_piece_accounts_for_its_delivery_scan() -> None:
     waybill.out("BJ02", at(4, "08:30"), courier="Qian")
     again = line(waybill, "problems", at(4, "20:00"))
     assert (again.closed, again.details["then"]) == (DAYS[4], "scan.out_for_delivery")
-    days = {entry.day: entry.details["state"] for entry in lines(waybill, "deliveries", at(4, "20:00"))}
+    days = {entry.day: entry.details["state"] for entry in lines(waybill, "deliveries", at(5, "00:00"))}
     assert days == {DAYS[3]: "problem", DAYS[4]: "missing"}
 
 
