@@ -149,9 +149,15 @@ def waits_since(moment: Any, at: datetime) -> timedelta:
     return max(timedelta(0), at - since) if since is not None else timedelta(0)
 
 
-def alarms(sample: Sample, stuck: Iterable[tuple[str, str]] = ()) -> list[Alarm]:
-    """What a person has to see to, the most pressing first. `stuck`: (service, topic) that do not move although records wait."""
-    found = [*_process_alarms(sample.processes)]
+def alarms(
+    sample: Sample, stuck: Iterable[tuple[str, str]] = (), earlier: Sample | None = None
+) -> list[Alarm]:
+    """What a person has to see to, the most pressing first.
+
+    `stuck`: (service, topic) that do not move although records wait. `earlier`: some minutes ago; what passes by itself is
+    an alarm only where it has happened since.
+    """
+    found = [*_process_alarms(sample.processes), *_unacknowledged(sample, earlier or sample)]
     for service, backlog in sample.backlogs.items():
         if backlog is not None:
             found += _backlog_alarms(service, backlog, sample.at)
@@ -177,15 +183,19 @@ def _process_alarms(processes: Iterable[Process]) -> Iterable[Alarm]:
             if not check.get("ok"):
                 detail = str(check.get("detail", ""))
                 yield Alarm("page", "dependency", {"process": process.name, "check": name, "detail": detail})
-        for name, level in (
-            ("unacknowledged", "ticket"),
-            ("conflicts", "page"),
-            ("registry_refused", "ticket"),
-        ):
-            if count := int(process.counters.get(name, 0)):
-                yield Alarm(
-                    "page" if level == "page" else "ticket", name, {"process": process.name, "count": count}
-                )
+        if count := int(process.counters.get("conflicts", 0)):
+            yield Alarm("page", "conflicts", {"process": process.name, "count": count})
+        if count := int(process.counters.get("registry_refused", 0)):
+            yield Alarm("ticket", "registry_refused", {"process": process.name, "count": count})
+
+
+def _unacknowledged(sample: Sample, earlier: Sample) -> Iterable[Alarm]:
+    """Events answered 503 since: senders repeat them, and nothing is left to do once it is over."""
+    before = {process.name: process.counters.get("unacknowledged", 0) for process in earlier.processes}
+    for process in sample.processes:
+        now = process.counters.get("unacknowledged", 0)
+        if (count := int(now - before.get(process.name, now))) > 0:
+            yield Alarm("page", "unacknowledged", {"process": process.name, "count": count})
 
 
 def _backlog_alarms(service: str, backlog: Mapping[str, Any], at: datetime) -> Iterable[Alarm]:

@@ -147,7 +147,7 @@ def overview(poller: Poller, sample: Sample) -> dict[str, Any]:
         "figures": figures,
         "dead_letters": sum(one["dead_letters"] for one in known),
         "outbox": sum(one["outbox_batches"] for one in known),
-        "alarms": alarms(sample, poller.stuck()),
+        "alarms": alarms(sample, poller.stuck(), poller.samples[0]),
         "processes": with_holders(sample),
         "missing": [name for name, backlog in sample.backlogs.items() if backlog is None],
     }

@@ -108,7 +108,7 @@ def test_every_alarm_names_what_to_do_in_both_languages() -> None:
         },
     )
     failed = Sample(NOW, 0.0, found.processes, found.backlogs, [{"site": "GZ01"}], failed_notices_more=True)
-    raised = alarms(failed, [("arbitration", "parcel.scans")])
+    raised = alarms(failed, [("arbitration", "parcel.scans")], sample(process("notify", unacknowledged=0.0)))
     words = Words()
     names = {alarm.name for alarm in raised}
     assert names == set(words.groups["alarm"]) == set(words.groups["do"])
@@ -118,6 +118,11 @@ def test_every_alarm_names_what_to_do_in_both_languages() -> None:
     for alarm in raised:
         for language in ("zh", "en"):
             assert "{" not in words.say(language, "alarm", alarm.name, **alarm.values)
+
+
+def test_what_has_passed_by_itself_is_no_alarm_any_more() -> None:
+    refused = sample(process("intake", unacknowledged=7.0))
+    assert alarms(refused, earlier=refused) == alarms(refused) == []
 
 
 def test_a_lag_that_the_broker_does_not_tell_is_not_none() -> None:
