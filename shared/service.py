@@ -13,7 +13,8 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from shared import log
-from shared.bus import dead_letter_api
+from shared.bus import backlog_api, dead_letter_api
+from shared.bus.backlog_api import Figures
 from shared.bus.outbox import OutboxRelay
 from shared.bus.producer import Producer
 from shared.bus.runner import ConsumerRunner
@@ -70,19 +71,30 @@ class ConsumingService:
         self._prepare = prepare
         self._beside = beside
 
-    def app(self, routers: Sequence[APIRouter]) -> FastAPI:
-        """The application with `routers` and the dead letters; its lifespan runs everything else."""
+    def app(self, routers: Sequence[APIRouter], figures: Figures | None = None) -> FastAPI:
+        """The application with `routers`, the dead letters and the backlog; its lifespan runs everything else.
+
+        `figures`: what the backlog shows of the service's own tables.
+        """
         app = create_app(
             self.name,
             settings=self.settings,
             readiness=self._readiness,
-            routers=[*routers, dead_letter_api.router(self.engine, self.relay, self.clock)],
+            routers=[
+                *routers,
+                dead_letter_api.router(self.engine, self.relay, self.clock),
+                backlog_api.router(self.engine, self._consumer, figures),
+            ],
             lifespan=self._lifespan,
             keys=self.registries.ring,
         )
         for kind in (DBAPIError, PoolTimeoutError, OSError):
             app.add_exception_handler(kind, _database_failed)
         return app
+
+    def _consumer(self) -> ConsumerRunner:
+        assert self._runner is not None
+        return self._runner
 
     async def _readiness(self) -> Mapping[str, Check]:
         """Database, broker, the consumer with its lag in records, and the outbox."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from collections.abc import Awaitable, Callable
@@ -108,6 +109,14 @@ class Layout:
                 env[f"FAULTLINE_{peer.upper()}_URL"] = self.service_url(peer)
         # Who tries webhooks on one machine receives them there.
         env.setdefault("FAULTLINE_WEBHOOK_NETWORKS_OPEN", "127.0.0.0/8,::1/128")
+        if service == "console":
+            copies = {
+                name: self.service_url(name)
+                for peer in SERVICES
+                if peer in self.plan.parts
+                for name in copy_names(peer, self.plan)[1:]
+            }
+            env["FAULTLINE_COPY_URLS"] = json.dumps(copies)
         if service in DATABASE_SERVICES:
             env["DATABASE_URL"] = self.database_url(service)
         return env

@@ -14,6 +14,7 @@ from services.arbitration.api import (
     complaints,
     operations,
     projections,
+    registers,
     replays,
     rulebooks,
     scorecards,
@@ -29,6 +30,7 @@ from services.arbitration.handlers.replay_processes import ReplayProcesses
 from services.arbitration.handlers.replaying import judged_by
 from services.arbitration.judging import Judging
 from services.arbitration.settings import ArbitrationSettings
+from services.arbitration.store import reviews
 from services.arbitration.watch import Watch
 from shared import log
 from shared.bus.assignment import RunnerLimits
@@ -83,8 +85,10 @@ def application(settings: ArbitrationSettings) -> FastAPI:
             replays.router(settings, service.engine, service.clock, books, judged_by(books), processes.wake),
             operations.router(service.engine, service.clock, deciding, settings.partitions),
             scorecards.router(reader, settings.silence_look_hours),
+            registers.router(reader),
             projections.router(service.engine, service.clock),
-        ]
+        ],
+        figures=lambda connection: reviews.waiting(connection, service.clock.now()),
     )
 
 

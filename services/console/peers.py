@@ -9,11 +9,14 @@ from typing import Any, Literal
 
 import httpx
 
+from services.console.settings import ConsoleSettings
 from shared.http.peers import Peer, PeerError
-from shared.settings import ServiceSettings
 
 Name = Literal["intake", "arbitration", "penalties", "notify"]
 NAMES: tuple[Name, ...] = ("intake", "arbitration", "penalties", "notify")
+
+_VITALS_TIMEOUT_S = 4.0
+"""A little longer than a service takes to say that a dependency hangs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +40,13 @@ class Health:
 class Services:
     """Clients of the four services; connections are shared, keys are given with each call."""
 
-    def __init__(self, settings: ServiceSettings) -> None:
+    def __init__(self, settings: ConsoleSettings) -> None:
+        self._copies = settings.copy_urls
+        self._probe = httpx.AsyncClient(
+            timeout=_VITALS_TIMEOUT_S,
+            limits=httpx.Limits(max_connections=settings.peer_connections_max),
+            trust_env=False,
+        )
         self._urls = {name: str(getattr(settings, f"{name}_url")) for name in NAMES}
         self._peers = {name: Peer(name, url, None, settings) for name, url in self._urls.items()}
 
@@ -94,9 +103,25 @@ class Services:
         """The state of every service, asked at the same time."""
         return list(await asyncio.gather(*(self._health(name) for name in NAMES)))
 
+    def processes(self) -> list[tuple[str, str, str]]:
+        """`(name, service, url)` of every process that can be asked, further copies included."""
+        copies = [(name, name.rpartition("-")[0] or name, url) for name, url in self._copies.items()]
+        return [*((name, name, url) for name, url in self._urls.items()), *copies]
+
+    async def vitals(self, url: str) -> tuple[dict[str, Any], str] | None:
+        """What `/readyz` and `/metrics` at `url` say; None where nobody answers as a service does."""
+        try:
+            ready, metrics = await asyncio.gather(
+                self._probe.get(f"{url}/readyz"), self._probe.get(f"{url}/metrics")
+            )
+            document = ready.json()
+            return ({"status": document["status"], "checks": document["checks"]}, metrics.text)
+        except (httpx.HTTPError, ValueError, KeyError, TypeError):
+            return None
+
     async def close(self) -> None:
         """Give the connections back."""
-        await asyncio.gather(*(peer.close() for peer in self._peers.values()))
+        await asyncio.gather(*(peer.close() for peer in self._peers.values()), self._probe.aclose())
 
     async def _health(self, name: Name) -> Health:
         url = self._urls[name]

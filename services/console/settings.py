@@ -17,3 +17,12 @@ class ConsoleSettings(ServiceSettings):
         False, description="send cookies over https only; set it wherever https is used"
     )
     page_rows: int = Field(50, ge=1, le=500, description="rows of a list on one page")
+    copy_urls: dict[str, str] = Field(
+        {},
+        description='further copies of services, asked for the operations page: JSON, as {"arbitration-2": "http://…"}',
+    )
+    operations_poll_ms: int = Field(
+        2_000, ge=200, description="how often services are asked while somebody looks"
+    )
+    operations_samples_max: int = Field(151, ge=2, description="answers remembered; the chart shows so many")
+    operations_viewers_max: int = Field(100, ge=1, description="open streams of the operations page")

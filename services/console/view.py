@@ -14,6 +14,7 @@ from fastapi import Request
 from fastapi.responses import HTMLResponse, Response
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from services.console.drawing.charts import short
 from services.console.formats import Language, duration, local, pretty, yuan
 from services.console.viewer import Viewer
 from services.console.vocabulary import Words
@@ -54,6 +55,7 @@ class View:
         self._environment.filters |= {
             "yuan": yuan,
             "pretty": pretty,
+            "short": short,
             "local": lambda moment: local(moment, self.zone),
             "minute": lambda moment: local(moment, self.zone, "%m-%d %H:%M"),
             "day": lambda moment: local(moment, self.zone, "%Y-%m-%d"),
@@ -77,6 +79,7 @@ class View:
             word=self.word(request),
             choices=partial(self.words.choices, language),
             until=partial(self._until, language),
+            span=partial(duration, language=language),
             viewer=viewer,
             navigation=self._shown(viewer),
             path=request.url.path,

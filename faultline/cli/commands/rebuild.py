@@ -18,7 +18,7 @@ _LOOK_S = 0.5
 
 @app.command()
 def rebuild(
-    projection: Annotated[str, typer.Argument(help="complaints, scorecards or silences.")],
+    projection: Annotated[str, typer.Argument(help="complaints, scorecards, silences or registers.")],
     wait: Annotated[bool, typer.Option(help="Show the progress and return when the new one is read.")] = True,
 ) -> None:
     """Build a projection anew from the journal; the live one is read and kept up until the new one is complete."""

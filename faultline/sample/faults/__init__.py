@@ -3,6 +3,7 @@
 from faultline.sample.faults import (
     claims,
     complaints,
+    daily,
     decisions,
     delays,
     desk,
@@ -17,6 +18,7 @@ from faultline.sample.faults import (
 __all__ = [
     "claims",
     "complaints",
+    "daily",
     "decisions",
     "delays",
     "desk",

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -14,6 +14,7 @@ from services.arbitration.domain import Facts, Rulebooks, distinct
 from services.arbitration.facts import FactBook
 from services.arbitration.judging import judge_at
 from services.arbitration.projections.looked import happened
+from services.arbitration.projections.registers import Entry, entries
 from services.arbitration.projections.silences import Parcel, parcel_of
 from services.arbitration.rules.case import Case
 from services.arbitration.rules.localtime import seconds
@@ -25,6 +26,8 @@ from shared.errors import FaultlineError
 from shared.http.problems import Problem, not_found
 
 log = structlog.get_logger(__name__)
+
+T = TypeVar("T")
 
 
 class OpenedCase(NamedTuple):
@@ -61,16 +64,26 @@ class CaseReader:
 
     def parcel(self, subject: str, pieces: Sequence[Stored]) -> Parcel | None:
         """Where the parcel of a stream is; None where it has ended, or its events cannot be replayed."""
+        return self._of_stream(subject, pieces, lambda case: parcel_of(case.events, case.custody), None)
+
+    def entries(self, subject: str, pieces: Sequence[Stored]) -> list[Entry]:
+        """The lines of a stream in the registers; none where its events cannot be replayed."""
+        return self._of_stream(subject, pieces, lambda case: list(entries(case)), [])
+
+    def _of_stream(
+        self, subject: str, pieces: Sequence[Stored], read: Callable[[Case], T], otherwise: T
+    ) -> T:
+        """What `read` finds in the stream as it is now, about which no rule was asked."""
         try:
             stream = read_stream(pieces, self._stream_events_max)
             known = happened(distinct(stream.events, stream.bodies)[0], self.now())
             if not known:
-                return None
+                return otherwise
             rules = self._rulebooks.of(subject.partition("/")[0])
-            return parcel_of(known, Case(known, Facts(), rules, seconds(self.now())).custody)
+            return read(Case(known, Facts(), rules, seconds(self.now())))
         except Exception:  # whatever the walk raises is this waybill's trouble: it is parked for the same
             log.exception("waybill cannot be replayed", subject=subject)
-            return None
+            return otherwise
 
     async def open(self, network: str, waybill: str, as_of: datetime | None) -> OpenedCase:
         """Read and replay a waybill, as known at `as_of` or now.

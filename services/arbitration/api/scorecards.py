@@ -149,6 +149,7 @@ def _shown(row: dict[str, Any], group: Group) -> dict[str, Any]:
         **counted,
         "late_parcels": int(row["late"]),
         "late_rate": round(int(row["late"]) / parcels, 6) if parcels else None,
+        "losses": int(row["losses"]),
         "complaints": int(row["complaints"]),
         "complaints_per_million": round(int(row["complaints"]) * _MILLION / parcels, 2) if parcels else None,
         "escalations": int(row["escalations"]),

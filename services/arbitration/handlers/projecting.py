@@ -21,6 +21,7 @@ from services.arbitration.store import generations as store
 from services.arbitration.store import scorecards
 from services.arbitration.store.complaints import ComplaintClocks
 from services.arbitration.store.generations import Generations, Projection
+from services.arbitration.store.registers import Registers
 from services.arbitration.store.scorecards import Scorecards
 from services.arbitration.store.silences import Silences
 from shared.bus.partitioner import partition_of
@@ -29,7 +30,7 @@ from shared.clock import Clock
 
 log = structlog.get_logger(__name__)
 
-PROJECTIONS: Final[tuple[Projection, ...]] = (ComplaintClocks(), Scorecards(), Silences())
+PROJECTIONS: Final[tuple[Projection, ...]] = (ComplaintClocks(), Scorecards(), Silences(), Registers())
 """Every projection. A new one is a pure function, its SQL, a row in the table `projections` and a place here."""
 
 

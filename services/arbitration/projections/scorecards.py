@@ -32,6 +32,8 @@ AMOUNT: Final = "amount_fen"
 
 LATE_RULES: Final = frozenset({"TT-04", "GB-01", "ZT-02", "LR-06"})
 """Rules whose findings say that a site delayed a parcel."""
+LOSS_RULES: Final = frozenset({"TT-07"})
+"""Rules whose findings say that a site lost a parcel."""
 NO_SITE: Final = ""
 _COMPLAINED: Final = frozenset({ComplaintOpened, ComplaintEscalated})
 

@@ -11,6 +11,10 @@ from datetime import datetime
 from typing import Final, NamedTuple
 
 from asyncpg import Connection
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from shared.bus.backlog_api import COUNTED_MAX
 
 RETRY: Final = 0
 """A person asked to try a parked waybill again."""
@@ -88,3 +92,19 @@ async def due(connection: Connection, partitions: Sequence[int], until: datetime
 async def delete(connection: Connection, addresses: Sequence[str]) -> None:
     """Delete exactly the rows read."""
     await connection.execute("DELETE FROM reviews WHERE ctid = ANY($1::text[]::tid[])", addresses)
+
+
+async def waiting(connection: AsyncConnection, now: datetime) -> dict[str, int | datetime | None]:
+    """Due reviews, up to `COUNTED_MAX` a partition and priority, since when the oldest waits, and waybills parked."""
+    found = await connection.execute(_WAITING, {"now": now, "most": COUNTED_MAX})
+    return dict(found.mappings().one())
+
+
+_WAITING = text(
+    "SELECT count(due_at) AS due_reviews, min(due_at) AS due_reviews_since,"
+    " (SELECT count(*) FROM (SELECT FROM parked LIMIT :most) AS p) AS parked,"
+    " (SELECT min(parked_at) FROM parked) AS parked_since"
+    f" FROM (SELECT DISTINCT partition FROM partition_positions) AS n CROSS JOIN {_PRIORITIES}"
+    " CROSS JOIN LATERAL (SELECT due_at FROM reviews WHERE partition = n.partition AND priority = p.priority"
+    " AND due_at <= :now ORDER BY due_at LIMIT :most) AS r"
+)

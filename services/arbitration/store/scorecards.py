@@ -11,7 +11,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.arbitration.projections.looked import Looked
-from services.arbitration.projections.scorecards import Sums, pack, tally, unpack
+from services.arbitration.projections.scorecards import LOSS_RULES, Sums, pack, tally, unpack
 from services.arbitration.store.generations import forget_rows
 from shared.db import reader
 
@@ -117,16 +117,20 @@ async def read(
 ) -> Sequence[dict[str, Any]]:
     """Up to `limit` sums by network and site, rule or day after (network, key), each measure of MEASURES.
 
-    By site also `silent_parcels` as of the last looks.
+    Also `losses`, findings of LOSS_RULES; by site also `silent_parcels` as of the last looks.
     """
     sums = ", ".join(
         f"coalesce(sum(amount) FILTER (WHERE measure = '{measure}'), 0) AS {measure}" for measure in MEASURES
+    )
+    sums += (
+        ", coalesce(sum(amount) FILTER (WHERE measure = 'findings' AND rule = ANY(:loss_rules)), 0) AS losses"
     )
     key = "day::text" if asked.group == "day" else asked.group
     only = "AND rule <> ''" if asked.group == "rule" else ""
     scored = _ADDED_UP.format(key=key, sums=sums, live=_LIVE, only=only)
     silent = _SILENT if asked.group == "site" else "SELECT NULL AS network, NULL AS key, 0 AS silent_parcels"
-    shown = ", ".join(f"coalesce({measure}, 0) AS {measure}" for measure in (*MEASURES, "silent_parcels"))
+    columns = (*MEASURES, "losses", "silent_parcels")
+    shown = ", ".join(f"coalesce({measure}, 0) AS {measure}" for measure in columns)
     query = text(
         f"WITH scored AS ({scored}), silent AS ({silent})"
         f" SELECT network, key, {shown} FROM scored FULL JOIN silent USING (network, key)"
@@ -136,6 +140,7 @@ async def read(
     )
     network, last = after or ("", "")
     values = asked._asdict() | {"after_network": network, "after_key": last, "limit": limit}
+    values["loss_rules"] = sorted(LOSS_RULES)
     del values["group"]
     async with reader(engine) as connection:
         rows = await connection.execute(query, values)

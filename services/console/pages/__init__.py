@@ -8,12 +8,15 @@ from services.console.pages import (
     appeals,
     case,
     complaints,
+    daybooks,
     desk,
     lists,
+    operations,
     outlet,
     periods,
     registers,
     rulings,
+    scorecards,
     start,
     whatif,
 )
@@ -30,6 +33,9 @@ ROOMS: tuple[Room, ...] = (
     acts.ROOM,
     periods.ROOM,
     registers.ROOM,
+    daybooks.ROOM,
+    scorecards.ROOM,
     whatif.ROOM,
+    operations.ROOM,
 )
 ITEMS: tuple[Item, ...] = tuple(item for room in ROOMS for item in room.items)

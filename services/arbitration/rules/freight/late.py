@@ -94,6 +94,13 @@ def lr_01(case: Case, rule: Rule) -> Iterable[Finding]:
     ]
 
 
+def due_day(case: Case, rule: Rule) -> int | None:
+    """The last local day of the receipt's longest term; None while none has begun, and where the rule is not in force."""
+    haul = _haul(case)
+    terms = rule.on(haul.arrived.day) if haul is not None else None
+    return None if haul is None or terms is None else _stages(terms, haul)[-1].last
+
+
 def _haul(case: Case) -> Haul | None:
     """None while the term has not begun, and where the receipt has no way to go: one branch sends and delivers."""
     origin, delivery = case.custody.origin, case.custody.delivery
