@@ -8,7 +8,7 @@ STAMP := $(VENV)/.installed
 TESTS ?= tests
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format bench mutants crash crash-selftest down reset
+.PHONY: help setup demo test check format bench mutants crash crash-selftest screenshots down reset
 
 help:  ## Say what can be made.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -53,6 +53,9 @@ crash: $(STAMP)  ## The long crash test: kill everything, compare with an oracle
 
 crash-selftest: $(STAMP)  ## Show that the crash test catches deliberate bugs.
 	@$(RUN) -m tests.crash selftest
+
+screenshots: $(STAMP)  ## Take the README's pictures of the running demo (needs Chromium).
+	@$(RUN) -m tests.screenshots
 
 down: $(STAMP)  ## Stop what demo started; data stays.
 	@$(RUN) -m faultline down

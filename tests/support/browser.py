@@ -31,12 +31,10 @@ _RULES = {
 }
 
 
-def chromium() -> str:
-    """The system's browser. AssertionError that says how to get it."""
-    for name in ("chromium", "chromium-browser", "google-chrome"):
-        if found := shutil.which(name):
-            return found
-    raise AssertionError("No Chromium found. Install it: apt-get install chromium fonts-noto-cjk")
+def chromium() -> str | None:
+    """The system's browser, None where there is none."""
+    names = ("chromium", "chromium-browser", "google-chrome")
+    return next((found for name in names if (found := shutil.which(name))), None)
 
 
 @dataclass
