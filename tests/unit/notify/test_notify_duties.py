@@ -98,6 +98,15 @@ def test_a_complaint_that_goes_to_another_site_is_forwarded_to_it() -> None:
     assert result.drop == ["duty/complaint/C1"]
 
 
+def test_who_takes_a_complaint_over_late_is_told_while_its_terms_are_news() -> None:
+    assert SETTLE.due_at
+    elsewhere = duties(2, moved(COMPLAINT, site="SH03"), moved(SETTLE, site="SH03"))
+    for late, told in ((SETTLE.due_at + 71 * HOUR, ["SH03"]), (SETTLE.due_at + 73 * HOUR, [])):
+        assert late > OPENED_AT + LIMITS.news_within
+        assert [said.site for said in step([COMPLAINT, SETTLE], elsewhere, now=late).say] == told
+        assert step([], elsewhere, now=late).say == [], "to a backfill it is old"
+
+
 def test_a_new_amount_takes_the_place_of_the_old_without_a_second_reminder() -> None:
     result = step([FINE], duties(2, moved(FINE, amount_fen=10_000)))
     (again,) = result.plan
