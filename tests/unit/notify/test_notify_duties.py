@@ -79,6 +79,15 @@ def test_headquarters_reads_which_site_is_responsible() -> None:
     assert (said.occasion, said.site, said.due_at) == ("complaint_major", "BJ02", None)
 
 
+def test_a_complaint_without_a_site_is_told_to_headquarters_and_then_to_its_site() -> None:
+    nobodys = moved(COMPLAINT, site=None)
+    (said,) = step([], duties(1, nobodys)).say
+    assert (said.occasion, said.site, said.desk, said.due_at) == ("complaint_opened", None, None, None)
+    found = step([nobodys], duties(2, COMPLAINT, CONTACT))
+    assert [(said.occasion, said.site) for said in found.say] == [("complaint_opened", "BJ02")]
+    assert found.drop == ["duty/complaint/C1"]
+
+
 def test_what_stays_is_not_told_again_and_what_is_done_is_dropped() -> None:
     result = step([COMPLAINT, CONTACT, SETTLE], duties(2, COMPLAINT, SETTLE))
     assert result == Step([], [], ["duty/contact/C1"])
