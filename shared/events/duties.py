@@ -28,7 +28,7 @@ DutyKind = Literal[
     "report_window",
     "fine",
 ]
-"""`complaint`: a complaint for the site to deal with (SD-01). `contact`, `progress`, `settle`, `follow_up`: its clocks (SD-02,
+"""`complaint`: a complaint for the site to deal with, nobody's while the site is not known (SD-01). `contact`, `progress`, `settle`, `follow_up`: its clocks (SD-02,
 SD-07, SD-03, SD-05). `major`, `flagged`: headquarters is told at once (SD-04, SD-08). `return_request`: the site is asked to
 return a parcel (TT-09); `return_answer`: origin is asked what to do (TT-10), or can still say it during a hold (TT-11); `return`: a
 paid return to be carried out (TT-13); `hold`: the hold period (TT-11); `return_fee`: a fee to be paid (TT-12); `disposal`: the delivery link may dispose of the goods.
@@ -47,7 +47,7 @@ class Duty(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Stable among the waybill's duties: the kind and what it is about, as `contact/C1` or `fine/TT-02/BJ02`."""
     kind: DutyKind
     site: str | None
-    """Who has to act, or is told; None where it is a desk."""
+    """Who has to act, or is told; None where it is a desk, or not known yet."""
     desk: str | None = None
     """The desk that has to act (`follow_up`, `progress`), None where it is a site or headquarters' own desks."""
     begun_at: datetime

@@ -296,6 +296,9 @@ async def test_what_is_queued_is_withdrawn_when_it_becomes_void(moved: Moved) ->
     }
     in_app = {one["state"] for one in await moved.notices() if one["channel"] == "in_app"}
     assert in_app == {"delivered"}
+    await moved.tell(3, moved.duty("complaint"))
+    again = [one["state"] for one in await moved.notices() if one["occasion"] == "complaint_opened"]
+    assert sorted(again) == ["delivered", "queued"], "it holds again, and is the same notice"
 
 
 async def test_what_comes_and_goes_in_one_batch_never_leaves(

@@ -106,6 +106,14 @@ def redirects(target: str, status: int = 307) -> Behaviour:
     return answers(status, Location=target)
 
 
+async def stalls(request: Request) -> web.StreamResponse:
+    """Answer 200 and a piece of a body that never ends."""
+    response = web.StreamResponse()
+    await response.prepare(request.raw)
+    await response.write(b"x")
+    return await hangs(request)
+
+
 async def floods(request: Request) -> web.StreamResponse:
     """Answer 200 with a body without end."""
     response = web.StreamResponse()

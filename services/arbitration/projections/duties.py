@@ -97,10 +97,8 @@ def _of_complaint(case: Case, row: ComplaintRow) -> Iterator[Duty]:
             yield duty("follow_up", "SD-05", row.settled_at, row.follow_up_due_at, desk=row.desk)
         return
     site = row.responsible_site
-    if site is None:
-        return
     yield duty("complaint", "SD-01", row.reopened_at or row.opened_at, site=site, note=row.category)
-    if row.first_settled_at is not None:
+    if site is None or row.first_settled_at is not None:
         return
     begun = row.received_at or row.opened_at
     finding = f"{site}/{row.complaint_id}"

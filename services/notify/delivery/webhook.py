@@ -37,6 +37,8 @@ _REDIRECTS = (307, 308)
 _REJECTIONS = (400, 405, 406, 411, 413, 414, 415, 422)
 """Answers about this request rather than about the receiver's condition."""
 
+_DRAIN_S = 1.0
+"""The status is the answer: for the rest of it nobody waits longer."""
 _OTHER_FILES = 512
 """Files and connections that have nothing to do with webhooks, generously."""
 
@@ -101,18 +103,23 @@ class WebhookChannel:
                 target = response.headers.get("Location")
             if response.status not in _REDIRECTS or not target:
                 return answer
-            further = urljoin(url, target)
-            if urlsplit(url).scheme == "https" != urlsplit(further).scheme:
+            try:
+                further = urljoin(url, target)
+                leaves_tls = urlsplit(url).scheme == "https" != urlsplit(further).scheme
+            except ValueError:
+                return Answer("undeliverable", _refused("it redirects to what is no URL"))
+            if leaves_tls:
                 return Answer("failed", "The receiver redirects from https to something else: not followed.")
             url = further
         return Answer("failed", f"More than {self._settings.webhook_redirects_max} redirects.")
 
     async def _drain(self, response: aiohttp.ClientResponse) -> None:
-        """Read the answer to its end, so that the connection can be used again, unless it is long."""
+        """Read the answer to its end, so that the connection can be used again, unless it is long or slow."""
         left = self._settings.webhook_response_bytes_max
         try:
-            while (chunk := await response.content.readany()) and left >= 0:
-                left -= len(chunk)
+            async with asyncio.timeout(_DRAIN_S):
+                while (chunk := await response.content.readany()) and left >= 0:
+                    left -= len(chunk)
         except (aiohttp.ClientError, OSError):
             left = -1
         if left < 0:
@@ -190,7 +197,7 @@ def _seconds(retry_after: str | None) -> float | None:
         return float(retry_after[:12])
     try:
         moment = email.utils.parsedate_to_datetime(retry_after)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     return max(0.0, (moment - datetime.now(UTC)).total_seconds())

@@ -111,11 +111,18 @@ def advance(known: Sequence[Duty], new: DutiesData, *, partition: int, now: date
         if old and (old.due_at, _holder(old)) != (duty.due_at, _holder(duty)):
             step.drop.append(about(duty.duty_id))
         plan = PLANS[duty.kind]
-        fresh = duty.begun_at > now - limits.news_within
-        if plan.at_once and fresh and (old is None or _holder(old) != _holder(duty)):
+        goes_over = old is not None and _holder(old) != _holder(duty)
+        if plan.at_once and (old is None or goes_over) and _is_news(duty, new, goes_over, now, limits):
             step.say.append(_opening(duty, plan, plan.at_once, new, partition))
         step.plan.extend(_planned(duty, plan, new, partition, now, limits))
     return step
+
+
+def _is_news(duty: Duty, new: DutiesData, goes_over: bool, now: datetime, limits: Limits) -> bool:
+    """Whether a duty began not long ago; for who takes it over also where one of its terms is no old news yet."""
+    since = now - limits.news_within
+    terms = [duty, *_of_complaint(duty, new)] if goes_over else []
+    return duty.begun_at > since or any(one.due_at and one.due_at > since for one in terms)
 
 
 def about(duty_id: str) -> str:

@@ -56,7 +56,7 @@ def ways(
 ) -> list[tuple[Channel, datetime | None]]:
     """The channels for a notice, each with the moment before which it is not sent; None: at once.
 
-    In the application always and at once. Nothing waits beyond `due_at`.
+    In the application always and at once. Nothing waits beyond a `due_at` that is still to come.
     """
     kind = OCCASIONS[occasion]
     wanted = wishes.channels_for(occasion)
@@ -66,7 +66,7 @@ def ways(
             chosen.append((channel, None))
         elif channel in wanted:
             at = now if kind.pressing else _send_at(channel, kind, wishes, now, usual, zone)
-            waits = at > now and (due_at is None or at < due_at)
+            waits = at > now and (due_at is None or due_at <= now or at < due_at)
             chosen.append((channel, at if waits else None))
     return chosen
 

@@ -14,19 +14,20 @@ class Batch:
     def __init__(self) -> None:
         self.changed: set[str] = set()
         self.tellings: list[Telling | Void] = []
-        self.planned: dict[str, Saying] = {}
+        self._planned: dict[tuple[str, str], dict[str, Saying]] = {}
         self.dropped: set[tuple[str, str]] = set()
 
     def take(self, network: str, waybill: str, void: Iterable[str], planned: Iterable[Saying]) -> None:
         """Drop what was planned or is queued about `void`, then plan `planned`: one revision of one waybill."""
         subject = f"{network}/{waybill}"
-        gone = {(subject, about) for about in void}
-        if gone:
-            self.dropped |= gone
-            self.tellings += [Void(network, waybill, about) for _, about in sorted(gone)]
-            self.planned = {
-                key: saying
-                for key, saying in self.planned.items()
-                if (saying.subject, saying.about) not in gone
-            }
-        self.planned |= {saying.saying_id: saying for saying in planned}
+        for about in sorted(set(void)):
+            self.dropped.add((subject, about))
+            self.tellings.append(Void(network, waybill, about))
+            self._planned.pop((subject, about), None)
+        for saying in planned:
+            self._planned.setdefault((saying.subject, saying.about), {})[saying.saying_id] = saying
+
+    @property
+    def planned(self) -> dict[str, Saying]:
+        """What is to be said later by its ids, as the last revision of each waybill has it."""
+        return {key: saying for sayings in self._planned.values() for key, saying in sayings.items()}

@@ -96,7 +96,7 @@ class DutyHandler:
                 for site in self._directory.hearers(saying):
                     said = telling(saying, site)
                     batch.tellings.append(said)
-                    if saying.occasion == "complaint_opened":
+                    if saying.occasion == "complaint_opened" and saying.site:
                         opened[said.notice_id("in_app")] = saying.mark
         await told.save_duties(connection, {subject: seen[subject] for subject in sorted(batch.changed)})
         await reminders.drop(connection, batch.dropped)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Literal
 from zoneinfo import ZoneInfo
@@ -14,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.notify.domain.preferences import USUAL, Channel, Digest, Wishes, ways
 from services.notify.domain.telling import Telling, Void, storable
+from services.notify.handlers.composed import Composed
 from services.notify.handlers.directory import Directory
 from services.notify.settings import NotifySettings
 from services.notify.store import notices, preferences
@@ -46,27 +46,26 @@ class Teller:
         """Store the notices of `tellings` and the records that tell of them; returns those that are new.
 
         In the application a notice is delivered with the commit, by being readable. By other channels it is queued,
-        and withdrawn by a `Void` that follows before it has left. A telling that was told before makes nothing.
+        and withdrawn by a `Void` that follows before it has left. A telling that was told before makes nothing, but
+        what was withdrawn of it is queued again: it holds again.
         """
         wishes = await self._wishes(connection, tellings)
-        composed: list[NewNotice] = []
-        partitions: dict[str, int | None] = {}
+        composed = Composed()
         voids: set[Void] = set()
         for number, telling in enumerate(tellings):
             if isinstance(telling, Void):
                 voids.add(telling)
-                composed = [_unless_void(new, telling) for new in composed]
+                composed.withdraw(telling)
                 continue
             # A microsecond apart, so that lists show the notices of one batch in their order.
             for new in self._compose(telling, wishes, now, now + timedelta(microseconds=number)):
-                composed.append(new)
-                partitions[new.notice.notice_id] = telling.partition
+                composed.add(new, telling.partition)
             # Rendering is the only work here that takes long: heartbeats share this event loop.
             if number % self._slice == self._slice - 1:
                 await asyncio.sleep(0)
         await notices.withdraw(connection, voids)
-        added = [one for one in await notices.add(connection, composed) if one.state != "withdrawn"]
-        await _publish(connection, added, partitions)
+        added = [one for one in await notices.add(connection, composed.notices) if one.state != "withdrawn"]
+        await _publish(connection, added, composed.partitions)
         return added
 
     async def _wishes(
@@ -99,15 +98,6 @@ class Teller:
             NewNotice(_notice(telling, channel, language, words, created_at), send_after, telling.about)
             for channel, send_after in chosen
         ]
-
-
-def _unless_void(new: NewNotice, void: Void) -> NewNotice:
-    """`new`, withdrawn where `void` comes before it could leave."""
-    notice = new.notice
-    concerned = (notice.network, notice.waybill, new.about) == (void.network, void.waybill, void.about)
-    if not concerned or notice.state != "queued" or void.site not in (None, notice.site):
-        return new
-    return replace(new, notice=msgspec.structs.replace(notice, state="withdrawn"))
 
 
 def _notice(

@@ -87,7 +87,7 @@ class Told:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Places:
-    """How much a claim may take: destinations that fare well and others, notices of each of the two kinds."""
+    """How much a claim may take: `good` destinations, of which `slow` may be slow, and notices of each of the two kinds."""
 
     good: int
     slow: int
@@ -281,7 +281,8 @@ _CLAIM = text(
     ), held AS (
         SELECT d.* FROM destinations d JOIN ready r ON d.network = r.network AND d.site = r.site
         WHERE d.channel = CAST(:channel AS text) AND {_FREE}
-          AND r.place <= CASE WHEN r.is_slow THEN CAST(:slow AS integer) ELSE CAST(:good AS integer) END
+          AND (NOT r.is_slow OR r.place <= CAST(:slow AS integer))
+        ORDER BY r.place LIMIT CAST(:good AS integer)
         FOR UPDATE OF d SKIP LOCKED
     ), heads AS MATERIALIZED (
         SELECT next.*, h.address, h.state AS destination_state, h.failures, h.slow AS was_slow

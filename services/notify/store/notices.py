@@ -75,7 +75,10 @@ class Filter:
 
 
 async def add(connection: AsyncConnection, new: Sequence[NewNotice]) -> list[NoticeData]:
-    """Store notices; returns those that were not there before. One that is delivered already was so when made."""
+    """Store notices, each once; returns those that are new, or queued again after they were withdrawn.
+
+    One that is delivered already was so when made.
+    """
     if not new:
         return []
     made = [one.notice for one in new]
@@ -192,11 +195,15 @@ _ADDED = {
     "send_after": DateTime(timezone=True),
     "about": Text,
 }
+_TOLD_AGAIN = ("state", "language", "title", "body", "due_at", "created_at", "send_after")
 _ADD = text(
     f"""INSERT INTO notices ({", ".join(_ADDED)})
         SELECT {", ".join(name if name != "attempts" else "CAST(attempts AS jsonb)" for name in _ADDED)}
         FROM unnest({", ".join(f":{name}" for name in _ADDED)}) AS new ({", ".join(_ADDED)})
-        ON CONFLICT (notice_id) DO NOTHING
+        ON CONFLICT (notice_id) DO UPDATE
+        SET {", ".join(f"{name} = excluded.{name}" for name in _TOLD_AGAIN)},
+            changed_xid = pg_current_xact_id()
+        WHERE notices.state = 'withdrawn' AND excluded.state = 'queued'
         RETURNING notice_id"""
 ).bindparams(*(array_of(name, kind) for name, kind in _ADDED.items()))
 _VOID = ("network", "waybill", "about", "site")

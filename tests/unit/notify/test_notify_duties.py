@@ -79,6 +79,15 @@ def test_headquarters_reads_which_site_is_responsible() -> None:
     assert (said.occasion, said.site, said.due_at) == ("complaint_major", "BJ02", None)
 
 
+def test_a_complaint_without_a_site_is_told_to_headquarters_and_then_to_its_site() -> None:
+    nobodys = moved(COMPLAINT, site=None)
+    (said,) = step([], duties(1, nobodys)).say
+    assert (said.occasion, said.site, said.desk, said.due_at) == ("complaint_opened", None, None, None)
+    found = step([nobodys], duties(2, COMPLAINT, CONTACT))
+    assert [(said.occasion, said.site) for said in found.say] == [("complaint_opened", "BJ02")]
+    assert found.drop == ["duty/complaint/C1"]
+
+
 def test_what_stays_is_not_told_again_and_what_is_done_is_dropped() -> None:
     result = step([COMPLAINT, CONTACT, SETTLE], duties(2, COMPLAINT, SETTLE))
     assert result == Step([], [], ["duty/contact/C1"])
@@ -96,6 +105,15 @@ def test_a_complaint_that_goes_to_another_site_is_forwarded_to_it() -> None:
     result = step([COMPLAINT], duties(2, moved(COMPLAINT, site="SH03")))
     assert [(said.occasion, said.site) for said in result.say] == [("complaint_opened", "SH03")]
     assert result.drop == ["duty/complaint/C1"]
+
+
+def test_who_takes_a_complaint_over_late_is_told_while_its_terms_are_news() -> None:
+    assert SETTLE.due_at
+    elsewhere = duties(2, moved(COMPLAINT, site="SH03"), moved(SETTLE, site="SH03"))
+    for late, told in ((SETTLE.due_at + 71 * HOUR, ["SH03"]), (SETTLE.due_at + 73 * HOUR, [])):
+        assert late > OPENED_AT + LIMITS.news_within
+        assert [said.site for said in step([COMPLAINT, SETTLE], elsewhere, now=late).say] == told
+        assert step([], elsewhere, now=late).say == [], "to a backfill it is old"
 
 
 def test_a_new_amount_takes_the_place_of_the_old_without_a_second_reminder() -> None:

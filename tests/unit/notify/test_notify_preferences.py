@@ -89,6 +89,11 @@ def test_nothing_waits_beyond_its_term() -> None:
     assert sent("complaint_opened", wishes, local(2, 23), due_at=local(3, 9))["email"] == local(3, 7)
 
 
+def test_what_is_told_after_its_term_has_nothing_to_lose_by_quiet_hours() -> None:
+    late = sent("settle_overdue", Wishes(quiet=NIGHT), local(2, 23), due_at=local(2, 22, 59))
+    assert late == {"in_app": None, "webhook": local(3, 7), "email": local(3, 7)}
+
+
 @given(
     st.sampled_from(sorted(OCCASIONS)),
     st.integers(0, 525_600).map(lambda minute: datetime(2026, 1, 1, tzinfo=UTC) + timedelta(minutes=minute)),

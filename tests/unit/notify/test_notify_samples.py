@@ -59,6 +59,7 @@ def test_a_complaint_says_when_it_was_opened_and_by_when_what_is_to_be_done(lang
 def test_what_is_told_again_for_another_reason_says_so(language: Language) -> None:
     for occasion, members in (
         ("complaint_opened", {"duty_id": "complaint/C1/1"}),
+        ("complaint_opened", {"site": None}),
         ("return_answer_wanted", {"rule": "TT-11"}),
         ("return_answer_due", {"rule": "TT-11"}),
     ):

@@ -76,6 +76,17 @@ def test_a_change_shows_old_and_new() -> None:
     assert "Paid to you: 150.00 yuan → 200.00 yuan" in words(paid, "en").body
 
 
+@pytest.mark.parametrize("after", [{"awards": [Award("SH03", 15_000)]}, {"state": "revoked"}])
+def test_who_is_paid_no_more_reads_of_no_payment(after: dict[str, object]) -> None:
+    _, causes = told(verdict(1, finding()), verdict(2, finding(**after)))
+    (gone,) = [one for one in causes if one.version == 2 and one.site == "GZ01"]
+    assert gone.occasion == "finding_revoked"
+    assert "\nPaid to you" not in words(gone, "en").body
+    assert "Was to be paid to you: 150.00 yuan" in words(gone, "en").body
+    assert "\n付给贵网点" not in words(gone, "zh").body
+    assert "原应付给贵网点：150.00 元" in words(gone, "zh").body
+
+
 def test_an_amount_not_known_yet_is_said_so() -> None:
     cause = issued(kind="liability", amount_fen=0, awards=[])[0]
     assert "金额：待定" in words(cause, "zh").body

@@ -22,7 +22,7 @@ from standardwebhooks.webhooks import WebhookVerificationError
 
 from services.notify.delivery.policy import Answer
 from services.notify.delivery.webhook import WebhookChannel, answer_of, headers_of
-from tests.support.receiver import Receiver, answers, floods, hangs, redirects
+from tests.support.receiver import Receiver, answers, floods, hangs, redirects, stalls
 from tests.unit.notify.deliveries import SECRET, claim, delivery_settings, notice, queued
 
 OTHER_SECRET = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"
@@ -118,7 +118,13 @@ async def test_429_says_when_to_come_again(receiver: Receiver) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "least", "most"), [("-5", None, None), ("soon", None, None), ("9" * 40, 1e11, 1e12)]
+    ("text", "least", "most"),
+    [
+        ("-5", None, None),
+        ("soon", None, None),
+        (f"Mon, 01 Jan {'9' * 20} 00:00:00 GMT", None, None),
+        ("9" * 40, 1e11, 1e12),
+    ],
 )
 def test_strange_retry_after(text: str, least: float | None, most: float | None) -> None:
     asked_s = answer_of(503, text).retry_after_s
@@ -144,6 +150,11 @@ async def test_an_answer_without_end_is_not_read(receiver: Receiver) -> None:
     began_s = time.monotonic()
     assert (await send(receiver)).kind == "delivered"
     assert time.monotonic() - began_s < 5
+
+
+async def test_an_answer_whose_body_hangs_is_an_answer(receiver: Receiver) -> None:
+    receiver.behave["/hook"] = stalls
+    assert await send(receiver, webhook_timeout_ms=5_000) == Answer("delivered")
 
 
 async def test_a_dead_receiver() -> None:
@@ -175,6 +186,14 @@ async def test_a_redirect_to_a_private_address_is_not_followed(receiver: Receive
     receiver.behave["/hook"] = redirects(target)
     answer = await send(receiver)
     assert answer.kind in ("rejected", "undeliverable")
+    assert "refused" in (answer.detail or "")
+
+
+@pytest.mark.parametrize("target", ["http://[::1", "http://[x]/", "//h:99999/"])
+async def test_a_redirect_to_what_is_no_url_is_the_receivers_fault(receiver: Receiver, target: str) -> None:
+    receiver.behave["/hook"] = redirects(target)
+    answer = await send(receiver)
+    assert answer.kind == "undeliverable"
     assert "refused" in (answer.detail or "")
 
 

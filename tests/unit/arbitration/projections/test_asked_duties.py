@@ -96,10 +96,12 @@ def test_headquarters_hears_of_major_and_flagged_complaints() -> None:
     assert {"major/C1", f"flagged/C1/{flag}"} <= set(told(waybill, at(5, "12:00"))), "it may not be told yet"
 
 
-def test_without_a_responsible_site_nobody_is_asked() -> None:
+def test_without_a_responsible_site_the_complaint_is_nobodys_yet_and_no_clock_runs() -> None:
     waybill = Complained()
     waybill.complained("other", OPENED)
-    assert told(waybill, OPENED) == {}
+    assert told(waybill, OPENED) == {"complaint/C1": (None, None)}
+    waybill.handled(at(5, "11:00"))
+    assert set(told(waybill, at(5, "12:00"))) == {"follow_up/C1"}
 
 
 def undelivered() -> Waybill:
