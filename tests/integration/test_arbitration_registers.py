@@ -71,7 +71,7 @@ async def test_a_waybill_stands_where_its_events_put_it(hub: Arbitration) -> Non
     await hub.publish(signed)
     assert (await lines(hub, "photos", 1, network=network))[0]["defects"] == ["nobody_named"]
     assert (await lines(hub, "problems", 1, network=network))[0]["then"] == "signature.recorded"
-    stood = await hub.rows("SELECT DISTINCT subject FROM registers")
+    stood = await hub.rows("SELECT DISTINCT subject FROM registers WHERE network = :network", network=network)
     assert [tuple(row) for row in stood] == [(subject,)], "an ordinary parcel takes no room"
 
 
