@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from shared.events.envelope import Data, Envelope
-from shared.events.values import Fen, Personal, Reference, Site
+from shared.events.values import Fen, Payee, Personal, Reference, Site
 
 
 class AppealFiledData(Data, frozen=True, kw_only=True, gc=False):
@@ -49,7 +49,7 @@ class RulingMadeData(Data, frozen=True, kw_only=True, gc=False):
     rule: Reference
     site: Site
     amount_fen: Fen | None = None
-    to: Reference | None = None
+    to: Payee | None = None
     officer: Personal[str]
     reason: Personal[str]
 

@@ -32,6 +32,9 @@ SITE = "site"
 Site = Annotated[str, Meta(extra={SITE: True}, extra_json_schema={"pattern": f"^{SITE_PATTERN}$"})]
 """A site's code within its network."""
 
+Payee = Annotated[str, Meta(pattern=rf"^(?:{SITE_PATTERN}|hq|sender|recipient|beneficiary)(?!\n)$")]
+"""Who receives money: a site, headquarters or a customer's role. Checked while decoding: rulings are rare."""
+
 Moment = Annotated[datetime, Meta(tz=True)]
 """A moment with its offset."""
 

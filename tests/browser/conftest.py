@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
 from typing import Any
 
@@ -11,7 +11,7 @@ import pytest
 from playwright.async_api import Browser
 
 from tests.support.browser import LAUNCH_ARGS, Visits, chromium
-from tests.support.stack import Stack
+from tests.support.stack import Stack, running_stack
 
 
 @pytest.fixture(scope="session")
@@ -23,6 +23,13 @@ def browser_type_launch_args() -> dict[str, Any]:
         assert "CI" not in os.environ, missing
         pytest.skip(missing)
     return {"executable_path": found, "args": LAUNCH_ARGS}
+
+
+@pytest.fixture(scope="package")
+def stack() -> Iterator[Stack]:
+    """One of its own: the hostile texts and the moved clock of these tests are nobody else's."""
+    with running_stack() as running:
+        yield running
 
 
 @pytest.fixture

@@ -13,11 +13,18 @@ import pytest
 
 from tests.support.desk import HUB, fined_parcel, new_key
 from tests.support.line import Line, event, wait
-from tests.support.stack import Stack
+from tests.support.stack import Stack, running_stack
 
 pytestmark = pytest.mark.stack
 
 HOSTILE = '"><script>alert(1)</script>'
+
+
+@pytest.fixture(scope="module")
+def stack() -> Iterator[Stack]:
+    """One of its own: among the parcels of other tests the outlet's first page would not show this one."""
+    with running_stack() as running:
+        yield running
 
 
 @pytest.fixture(scope="module")

@@ -94,4 +94,4 @@ def test_a_rebuild_survives_kills_and_counts_what_comes_meanwhile(slow: Stack) -
         [*command[:-1], "nothing"], env=environment, capture_output=True, text=True, check=False, timeout=60
     )
     assert wrong.returncode == 1
-    assert "name one of complaints, scorecards, silences" in wrong.stderr
+    assert "name one of complaints, registers, scorecards, silences" in wrong.stderr

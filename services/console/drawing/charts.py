@@ -10,6 +10,8 @@ LEFT: Final = 52.0
 RIGHT: Final = 12.0
 TOP: Final = 12.0
 BOTTOM: Final = 24.0
+SMALLEST: Final = 1e-6
+"""What is less is drawn as nothing: powers of ten end before numbers do."""
 _TICKS: Final = 4
 
 
@@ -118,7 +120,7 @@ def share(value: float | None, top: float, width: float) -> float:
 
 def scale_top(most: float) -> float:
     """The upper end of an axis: 1, 2, 2.5 or 5 times a power of ten, not below `most`."""
-    if most <= 0:
+    if most < SMALLEST:
         return 1.0
     power: float = 10.0 ** math.floor(math.log10(most))
     return next(step * power for step in (1, 2, 2.5, 5, 10) if step * power >= most * (1 - 1e-9))

@@ -354,3 +354,13 @@ CASES = sorted((Path(__file__).parents[2] / "cases").glob("*.json"))
 def test_the_worked_cases_are_events_of_the_contract(case: Path) -> None:
     for members in json.loads(case.read_text())["events"]:
         events.decode_members(members)
+
+
+@pytest.mark.parametrize("to", ["<b>", "bj02", "hq\n", "HQ2026-BJ02-TOO-LONG", ""])
+def test_a_ruling_pays_only_who_can_have_an_account(to: str) -> None:
+    """An account of that name could neither be read nor settled."""
+    source, data = ONE_OF_EACH["ruling.made"]
+    made = event("ruling.made", source=source) | {"data": {**data, "to": to}}
+    with pytest.raises(EventRefused) as refused:
+        decode(raw(made))
+    assert [error.pointer for error in refused.value.errors] == ["/data/to"]
