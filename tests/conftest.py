@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
 import pytest
 
 from faultline.stack.topics import create_topics
 from tests.support.parts import DatabaseFactory, Parts, running_parts
 from tests.support.stack import Stack, running_stack
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Show what the services of a stack complained about, where a test that uses it fails."""
+    report = yield
+    if report.failed:
+        for name, used in getattr(item, "funcargs", {}).items():
+            if isinstance(used, Stack):
+                report.sections.append((f"errors in the logs of {name}", used.errors()))
+    return report
 
 
 @pytest.fixture(scope="session")

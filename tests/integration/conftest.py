@@ -12,6 +12,7 @@ import pytest
 from shared.settings import ServiceSettings
 from tests.support.arbitration import STREAM_EVENTS_MAX, Arbitration, arbitration
 from tests.support.intake import IntakeProcess
+from tests.support.moved import Moved, own_notify
 from tests.support.parts import Parts
 from tests.support.registry import Copy
 
@@ -47,6 +48,24 @@ async def copies(parts: Parts, clock_file: Path) -> AsyncIterator[tuple[Copy, Co
     await asyncio.gather(*(process.start() for process in processes))
     yield Copy(processes[0].client), Copy(processes[1].client)
     await asyncio.gather(*(process.close() for process in processes))
+
+
+@pytest.fixture(scope="module")
+async def moved_notify(parts: Parts, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Moved]:
+    """Notify with a database of its own and a clock that tests move."""
+    name, url = parts.create_database("notify")
+    async with own_notify(
+        parts, url, tmp_path_factory.mktemp("clock"), FAULTLINE_REMINDER_POLL_MS="50"
+    ) as made:
+        await made.notify.start()
+        yield made
+    parts.drop_database(name)
+
+
+@pytest.fixture
+def moved(moved_notify: Moved) -> Moved:
+    """A network of this test alone, told of by `moved_notify`."""
+    return Moved(moved_notify.notify, moved_notify.clock_file)
 
 
 @pytest.fixture

@@ -39,6 +39,12 @@ class NotifyProcess(ConsumerProcess):
         peers = {"FAULTLINE_ARBITRATION_URL": NOBODY, "FAULTLINE_PENALTIES_URL": NOBODY}
         super().__init__("notify", bootstrap_servers, database_url, **{**peers, **environment})
 
+    def twin(self) -> NotifyProcess:
+        """Another copy of the same service, not started yet."""
+        return NotifyProcess(
+            self.settings.kafka_bootstrap_servers, self.settings.database_url, **self._environment
+        )
+
     async def told(self, *records: OutRecord) -> None:
         """Publish records, and return once they are worked through."""
         await self.publish(*records)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -21,6 +22,8 @@ from tests.support.bus import WAIT_S
 from tests.support.parts import Parts, engine_answers, running_parts, small_machine, temporary_home
 
 _POLL_S = 0.05
+_TROUBLE = re.compile(r'"level": "(?:error|critical)"|process died')
+_TROUBLES_MAX = 10
 
 
 @dataclass
@@ -67,6 +70,14 @@ class Stack:
         document = self.status()
         rows = [*document["services"], document["broker"], document["database"]]
         return next(row for row in rows if row["name"] == name)
+
+    def errors(self) -> str:
+        """The last errors and restarts in the log of every process."""
+        lines: list[str] = []
+        for path in sorted(self.home.logs.glob("*.jsonl")):
+            found = [line for line in path.read_text(errors="replace").splitlines() if _TROUBLE.search(line)]
+            lines += [f"{path.stem}: {line}" for line in found[-_TROUBLES_MAX:]]
+        return "\n".join(lines)
 
     def kill(self, name: str, number: signal.Signals = signal.SIGKILL) -> int:
         """Send a signal to a process (a name as in the status) and return its pid."""
