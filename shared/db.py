@@ -7,14 +7,14 @@ import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 from weakref import WeakSet
 
 from alembic import command, context
 from alembic.config import Config
-from asyncpg.exceptions import DataError
+from asyncpg.exceptions import DataError, InterfaceError, InternalClientError, PostgresError
 from sqlalchemy import Connection, MetaData, event, make_url, text
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, DisconnectionError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
@@ -26,6 +26,12 @@ _IDLE_IN_TRANSACTION_TIMEOUT_MS = 15_000
 """A frozen process must not keep its rows locked: the server ends its transaction, and with it the locks."""
 _SILENCE_S = 30
 """A server that answers nothing on the network for so long is gone, whatever still waits for it."""
+
+DATABASE_ERRORS: Final = (DBAPIError, PoolTimeoutError, PostgresError, InterfaceError, InternalClientError)
+"""What comes from a database: through SQLAlchemy, and from the driver where SQL goes straight to it.
+
+The last one is what the driver says to a question put after the server has taken its leave and before the connection ends.
+"""
 
 _READ_TIMEOUT, _OPENED = "read_timeout_s", "opened"
 _AWAY_STATES = ("08", "53", "57")
@@ -61,8 +67,15 @@ def create_engine(settings: ServiceSettings) -> AsyncEngine:
         _notice_silence(adapted.driver_connection)
 
     event.listen(engine.sync_engine, "connect", keep)
+    event.listen(engine.sync_engine, "checkout", _refuse_closed)
     timeout_s = settings.database_read_timeout_ms / 1000
     return engine.execution_options(**{_READ_TIMEOUT: timeout_s, _OPENED: opened})
+
+
+def _refuse_closed(adapted: Any, _record: object, _proxy: object) -> None:
+    """Have the pool replace a connection that has ended: who uses the driver itself would be given it again and again."""
+    if adapted.driver_connection.is_closed():
+        raise DisconnectionError
 
 
 def cut_off(engine: AsyncEngine) -> None:
@@ -112,7 +125,11 @@ def is_away(error: BaseException) -> bool:
         state = getattr(error.orig, "sqlstate", None) or ""
         # Without a statement it was the connecting that failed, for whatever reason.
         return error.statement is None or error.connection_invalidated or state[:2] in _AWAY_STATES
-    return isinstance(error, OSError | PoolTimeoutError)
+    if isinstance(error, PostgresError):
+        return (error.sqlstate or "")[:2] in _AWAY_STATES
+    if isinstance(error, InterfaceError):
+        return not isinstance(error, DataError)
+    return isinstance(error, OSError | PoolTimeoutError | InternalClientError)
 
 
 def is_refused(error: BaseException) -> bool:

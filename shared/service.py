@@ -9,8 +9,6 @@ from contextlib import asynccontextmanager
 
 from fastapi import APIRouter, FastAPI, Request, Response
 from sqlalchemy import text
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from shared import log
 from shared.bus import backlog_api, dead_letter_api
@@ -20,7 +18,7 @@ from shared.bus.producer import Producer
 from shared.bus.runner import ConsumerRunner
 from shared.bus.transient import TRANSIENT, unless_cancelled
 from shared.clock import Clock
-from shared.db import create_engine, cut_off, is_away, migrate, reader
+from shared.db import DATABASE_ERRORS, create_engine, cut_off, is_away, migrate, reader
 from shared.health import Check
 from shared.http.app import create_app, request_stop
 from shared.http.problems import Problem
@@ -88,7 +86,7 @@ class ConsumingService:
             lifespan=self._lifespan,
             keys=self.registries.ring,
         )
-        for kind in (DBAPIError, PoolTimeoutError, OSError):
+        for kind in (*DATABASE_ERRORS, OSError):
             app.add_exception_handler(kind, _database_failed)
         return app
 
@@ -172,6 +170,8 @@ class ConsumingService:
             if runner.failure is not None:
                 await app.state.stopping.wait()
             for task in tasks:
+                if task.cancelled():
+                    raise RuntimeError(f"{task.get_coro()!r} was cancelled by itself.")
                 if task.done():
                     task.result()
         except Exception as error:  # noqa: BLE001 - whatever ends the work must end the process, not leave a deaf one

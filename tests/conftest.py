@@ -6,10 +6,14 @@ import asyncio
 from collections.abc import Generator, Iterator
 
 import pytest
+from hypothesis import settings
 
 from faultline.stack.topics import create_topics
 from tests.support.parts import DatabaseFactory, Parts, running_parts
 from tests.support.stack import Stack, running_stack
+
+# Every run tries the same examples; `--hypothesis-profile=default` looks for new ones.
+settings.load_profile("ci")
 
 
 @pytest.hookimpl(wrapper=True)

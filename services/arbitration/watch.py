@@ -106,7 +106,7 @@ class Watch:
         if wish is not None and wish is not AT_ONCE:
             if planned:
                 wish = None
-            elif wish is not STAYS and (wish is WHEN_QUIET or wish <= now):  # type: ignore[operator]
+            elif wish is WHEN_QUIET or (isinstance(wish, datetime) and wish <= now):
                 wish, planned = WHEN_QUIET, True
         places[event.subject] = (state, site, since, planned, destination)
         return wish

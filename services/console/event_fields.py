@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from datetime import datetime
+from datetime import date
 from functools import cache
 from typing import Any, Literal, NamedTuple
 from zoneinfo import ZoneInfo
@@ -70,7 +70,7 @@ def _value(field: EventField, text: str, zone: ZoneInfo) -> Any:
         if field.kind == "number":
             return int(text)
         if field.kind == "date":
-            return datetime.strptime(text, "%Y-%m-%d").date().isoformat()  # noqa: DTZ007 - a day has no zone
+            return date.fromisoformat(text).isoformat()
     except ValueError:
         raise FieldWrong(field.name) from None
     if field.kind == "datetime-local":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from functools import partial
 from typing import Annotated, Any, Final
 
 import msgspec
@@ -165,7 +165,7 @@ class _Chunk:
         """Feed what has come so far; the room it took is free again when the broker has it."""
         values, self._values, self._bytes = self._values, [], 0
         held = self._hold.hand_on()
-        give_back: Callable[[], None] = lambda: self._room.give(held)  # noqa: E731
+        give_back = partial(self._room.give, held)
         if values:
             await self._submission.feed(values, give_back)
         else:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from datetime import datetime
+from typing import Literal
 
 import msgspec
 
@@ -66,16 +68,20 @@ def concerns_site(exemption: Exemption, site: str, sites: Mapping[str, SiteRecor
 
 def repeated(items: Iterable[str]) -> list[str]:
     """The items that occur more than once."""
-    seen: set[str] = set()
-    return [item for item in items if item in seen or seen.add(item)]  # type: ignore[func-returns-value]
+    return [item for item, count in Counter(items).items() if count > 1]
 
 
-def _event(kind: str, exemption: Exemption, source: str, now: datetime) -> ExemptionEvent:
+def _event(
+    kind: Literal["exemption.declared", "exemption.withdrawn"],
+    exemption: Exemption,
+    source: str,
+    now: datetime,
+) -> ExemptionEvent:
     subject = exemption_key(exemption.network, exemption.exemption_id)
     return ExemptionEvent(
         id=str(stable_id(kind, subject, now.isoformat())),
         source=source,
-        type=kind,  # type: ignore[arg-type]
+        type=kind,
         subject=subject,
         time=now,
         data=exemption,

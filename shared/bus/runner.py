@@ -346,7 +346,8 @@ class ConsumerRunner:
             await self._consumer.commit(dict(assignment.positions))
         except (CommitFailedError, IllegalStateError):
             return
-        except KafkaError as error:
+        except TRANSIENT as error:
+            unless_cancelled(error)
             # Claiming asks the broker too, and begins a new session where it does not answer.
             log.warning("ownership unknown", group=self._group, error=str(error))
         self._claim_wanted.set()

@@ -58,7 +58,7 @@ async def _drains(layout: Layout, given: argparse.Namespace) -> None:
     first = 0
     if given.prefill:
         waybills = given.prefill // EVENTS_PER_WAYBILL
-        await drain(layout, "spread", await fill(layout, "spread", first, waybills), 2, logs)
+        await drain(layout, "wave", await fill(layout, "wave", first, waybills), 2, logs)
         first += waybills
     limit = 0.0
     print(_HEAD, flush=True)

@@ -37,7 +37,7 @@ class Lived:
 
     def __str__(self) -> str:
         cells = [
-            f"{name} p50 {_quantile(values, 0.5):.0f} ms, p99 {_quantile(values, 0.99):.0f} ms ({len(values)})"
+            f"{name} p50 {quantile(values, 0.5):.0f} ms, p99 {quantile(values, 0.99):.0f} ms ({len(values)})"
             for name, values in self.latencies_ms.items()
         ]
         return f"live at {self.rate:,} events/s ({self.sent:,} sent): " + "; ".join(cells)
@@ -150,6 +150,7 @@ def _days_ago(days: int) -> datetime:
     return (datetime.now(UTC) - timedelta(days=days)).replace(hour=1, minute=0, second=0, microsecond=0)
 
 
-def _quantile(values: list[float], share: float) -> float:
+def quantile(values: list[float], share: float) -> float:
+    """The value that `share` of the values do not exceed; not a number where there are none."""
     ordered = sorted(values)
     return ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else float("nan")

@@ -31,6 +31,7 @@ from faultline.stack.layout import Layout
 from faultline.stack.state import Plan
 from shared.registry import SITES_TOPIC, SiteRecord
 from tests.bench.backlog import Sender
+from tests.bench.live import quantile
 from tests.bench.verdicts import NETWORK, site_of
 from tests.support.parts import temporary_home
 
@@ -179,7 +180,7 @@ class Bench:
         ]
         print(
             f"{name}: {count:,} verdicts, {live:,} to live receivers, all there after {seconds:.1f} s"
-            f" ({live / seconds:,.0f}/s); p50 {_quantile(latencies, 0.5):.0f} ms, p99 {_quantile(latencies, 0.99):.0f} ms,"
+            f" ({live / seconds:,.0f}/s); p50 {quantile(latencies, 0.5):.0f} ms, p99 {quantile(latencies, 0.99):.0f} ms,"
             f" longest {max(latencies):.0f} ms; twice {report['again']}, overtaken {report['overtaken']},"
             f" hanging attempts {report['hanging']}; notify {self._cpu_s() - cpu_before:.1f} s CPU,"
             f" RSS {_curve(self._rss_mb)} MB",
@@ -222,11 +223,6 @@ def _process(
     finally:
         process.terminate()
         process.wait(timeout=30)
-
-
-def _quantile(values: list[float], share: float) -> float:
-    ordered = sorted(values)
-    return ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else float("nan")
 
 
 def _curve(values: list[float], points: int = 8) -> str:

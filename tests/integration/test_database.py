@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from shared.bus.transient import TRANSIENT
 from shared.db import create_engine, cut_off, is_away, reader
 from shared.settings import ServiceSettings
-from tests.support.bus import WAIT_S
+from tests.support.bus import WAIT_S, until
 from tests.support.parts import DatabaseFactory
 from tests.support.proxy import DatabaseProxy
 
@@ -87,6 +88,32 @@ async def test_whoever_waits_can_be_cut_off(engine: AsyncEngine, proxy: Database
     assert is_away(caught.value)
     proxy.passing.set()
     assert await asked(engine) == 7
+
+
+@pytest.mark.parametrize("ask", [asked, asked_past_sqlalchemy])
+async def test_a_server_that_takes_its_leave_is_away_and_its_connections_are_not_used_again(
+    engine: AsyncEngine, proxy: DatabaseProxy, ask: Callable[[AsyncEngine], Awaitable[int]]
+) -> None:
+    async with reader(engine) as connection:
+        await connection.execute(text("SELECT 1"))
+        driver = (await connection.get_raw_connection()).driver_connection
+        assert driver is not None
+    proxy.take_leave()
+    said: list[BaseException] = []
+
+    async def fails() -> bool:
+        try:
+            await ask(engine)
+        except Exception as error:  # noqa: BLE001 - which one it is, is the question
+            said.append(error)
+        return bool(said)
+
+    await until(fails, "the connection is of no use any more")
+    assert isinstance(said[0], TRANSIENT)
+    assert is_away(said[0])
+    proxy.cut()
+    await until(driver.is_closed, "the driver knows of the end")
+    assert await ask(engine) == 7
 
 
 async def test_an_error_of_the_one_who_reads_is_passed_on(engine: AsyncEngine) -> None:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import struct
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from urllib.parse import urlsplit, urlunsplit
 
 _COMMIT = b"COMMIT;\0"
 """How the driver ends a transaction; the server answers when it is durable."""
+
+_FIELDS = b"SFATAL\0VFATAL\0C57P01\0Mterminating connection due to administrator command\0\0"
+_FAREWELL = b"E" + struct.pack("!i", 4 + len(_FIELDS)) + _FIELDS
 
 
 class DatabaseProxy:
@@ -41,8 +45,19 @@ class DatabaseProxy:
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
 
+    def take_leave(self) -> None:
+        """Say what a server says that is going down, to everybody; the connections stay, as they do for a moment."""
+        for writer in self._writers:
+            writer.write(_FAREWELL)
+
+    def cut(self) -> None:
+        """End every connection."""
+        while self._writers:
+            self._writers.pop().close()
+
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         there, back = await asyncio.open_connection(self._target.hostname, self._target.port)
+        self._writers.add(writer)
         ask = asyncio.create_task(self._hand_on(reader, back, there, writer))
         answer = asyncio.create_task(self._copy(there, writer))
         self._tasks |= {ask, answer}

@@ -9,6 +9,14 @@ from faultline.sample.journey import person
 from faultline.sample.parcel import ARBITRATION_DESK, Draft, Parcel
 from faultline.sample.scenario import scenario
 
+_PLEAS = (
+    "当日扫描枪故障，维修单已上传，请予撤销",
+    "该件随大包到件，包扫描记录可查，并非漏扫",
+    "监控显示该件未进本中心，由上一站直发下一站",
+    "停电两小时，已按预案手工登记，登记表附后",
+)
+"""What outlets write when a scan of theirs is missing."""
+
 
 @scenario(age_days=(12, 42), weight=3)
 def appeal_upheld(parcel: Parcel) -> None:
@@ -30,6 +38,12 @@ def appeal_changed(parcel: Parcel) -> None:
     hub = parcel.hubs[0].code
     filed = _appeal(parcel, *_held_at(parcel, hub))
     _decide(parcel, filed, "changed", "首日延误因道路封闭予以扣除", amount_fen=5_000)
+
+
+@scenario("TT-01", age_days=(5, 9), weight=8)
+def appeal_waits(parcel: Parcel) -> None:
+    """An appeal of the last days that no officer has looked at yet."""
+    _appeal(parcel, *_missing_arrival(parcel), text=parcel.random.choice(_PLEAS))
 
 
 @scenario("TT-04", age_days=(7, 9), weight=4)
@@ -90,7 +104,7 @@ def _held_at(parcel: Parcel, hub: str) -> tuple[Draft, str, str]:
     return report(parcel, "delay", parcel.destination.code, at, hub), hub, f"TT-04/{hub}"
 
 
-def _appeal(parcel: Parcel, trigger: Draft, site: str, finding_id: str) -> Draft:
+def _appeal(parcel: Parcel, trigger: Draft, site: str, finding_id: str, *, text: str = "请求复核") -> Draft:
     return parcel.tell(
         "appeal.filed",
         site,
@@ -98,7 +112,7 @@ def _appeal(parcel: Parcel, trigger: Draft, site: str, finding_id: str) -> Draft
         appeal_id=parcel.reference("A"),
         site=site,
         finding_id=finding_id,
-        text="请求复核",
+        text=text,
     )
 
 

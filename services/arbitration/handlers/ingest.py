@@ -147,32 +147,32 @@ class _Batch:
         stamped, see = self._stamped, self._watch.see
         known = {number: self._watch.places(number) for number in {record.partition for record in records}}
         for record, event, value in zip(records, events, values, strict=True):
-            if event.__class__ is EventRefused:
+            if isinstance(event, EventRefused):
                 self._refuse(record, "contract", event.errors)
                 continue
-            subject = event.subject  # type: ignore[union-attr]
-            recorded = event.recordedtime  # type: ignore[union-attr]
+            subject = event.subject
+            recorded = event.recordedtime
             places = known[record.partition]
             place = places.get(subject)
             if (
-                event.time > latest  # type: ignore[union-attr]
+                event.time > latest
                 or _topic_of(event.__class__) != record.topic
                 or (recorded is not None and recorded > latest)
                 or (place is None and self._partition(record) != record.partition)
             ):
-                self._refuse(record, *self._misfit(record, event))  # type: ignore[arg-type]
+                self._refuse(record, *self._misfit(record, event))
                 continue
             if recorded is None:
                 self._unstamped.append((subject, self._clock.of_real_ms(record.timestamp), value))
             else:
                 before = stamped.get(subject)
                 stamped[subject] = value if before is None else b"%b,%b" % (before, value)
-            wish = see(event, place, places, self._now)  # type: ignore[arg-type]
+            wish = see(event, place, places, self._now)
             if place is None and event.__class__ is ScanCollected:
                 self.collected.append(subject)
                 wish = self._before_silence(wish, recorded)
-            if wish is STAYS:
-                self._stays[subject] = (record.partition, event)  # type: ignore[assignment]
+            if wish is STAYS and isinstance(event, ScanArrived):
+                self._stays[subject] = (record.partition, event)
             elif wish is not None:
                 self._wish(subject, record.partition, wish)
 
