@@ -56,8 +56,9 @@ def _throughput(home: Home, given: argparse.Namespace) -> None:
 async def _drains(layout: Layout, given: argparse.Namespace) -> None:
     logs = layout.home.logs
     first = 0
-    if given.prefill:
-        waybills = given.prefill // EVENTS_PER_WAYBILL
+    # Part by part: the journal is to be full, not the backlog.
+    for _ in range(0, given.prefill, given.events):
+        waybills = given.events // EVENTS_PER_WAYBILL
         await drain(layout, "wave", await fill(layout, "wave", first, waybills), 2, logs)
         first += waybills
     limit = 0.0

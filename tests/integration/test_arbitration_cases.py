@@ -290,6 +290,36 @@ async def test_a_restart_forgets_nothing(parts: Parts, hub: Arbitration) -> None
         assert (await second.decided(undecided))["status"] == "clear"
 
 
+async def test_a_decision_whose_commit_fails_is_made_again(parts: Parts, hub: Arbitration) -> None:
+    subject = new_subject()
+    events = parcel(subject, START)
+    await hub.publish(*events)
+    await hub.decided(subject, events=len(events))
+    await hub.execute("CREATE SEQUENCE commits")
+    await hub.execute(
+        "CREATE FUNCTION fail_once() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
+        " IF nextval('commits') = 1 THEN RAISE 'not now' USING ERRCODE = '40001'; END IF; RETURN NULL; END $$"
+    )
+    await hub.execute(
+        "CREATE CONSTRAINT TRIGGER fail_once AFTER UPDATE ON cases DEFERRABLE INITIALLY DEFERRED FOR EACH ROW"
+        f" WHEN (NEW.subject = '{subject}') EXECUTE FUNCTION fail_once()"
+    )
+    try:
+        # The second copy's arrival makes both forget what they remembered: the scan is looked at when all is quiet.
+        async with arbitration(parts.bootstrap_servers, hub.settings.database_url) as second:
+            late = event(subject, "/sites/BJ02", "scan.problem", START, "p-1", site="BJ02", reason="other")
+            await second.publish(late)
+            await second.journalled(subject, "p-1")
+            await second.reviewed(subject)
+        assert await hub.rows("SELECT last_value FROM commits") == [(2,)]
+        ((known,),) = await hub.rows("SELECT events FROM cases WHERE subject = :subject", subject=subject)
+        assert known == len(events) + 1
+    finally:
+        await hub.execute("DROP TRIGGER fail_once ON cases")
+        await hub.execute("DROP FUNCTION fail_once")
+        await hub.execute("DROP SEQUENCE commits")
+
+
 async def test_a_flood_of_one_waybill_parks_it_alone(hub: Arbitration) -> None:
     flooded, good = new_subject(), new_subject()
     flood = [arrival(flooded, f"e-{n}") for n in range(STREAM_EVENTS_MAX + 1)]

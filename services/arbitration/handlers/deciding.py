@@ -147,16 +147,14 @@ class Deciding:
         await self._judge(work)
         touched = sorted({review.partition for review in due})
         try:
-            async with runner.fenced(touched, assignment) as (writer, _):
-                await self._write(writer, work, due)
+            await self._store(runner, assignment, touched, work, due)
         except (DBAPIError, PostgresError, InterfaceError) as error:
             subjects = list(work.wanted)
             if not subjects or not is_refused(error):
                 raise
             if len(subjects) == 1:
                 work.park(subjects[0], error)
-                async with runner.fenced(touched, assignment) as (writer, _):
-                    await self._write(writer, work, due)
+                await self._store(runner, assignment, touched, work, due)
                 return
             first = set(subjects[: len(subjects) // 2])
             log.error("batch is decided in halves", waybills=len(subjects), error=type(error).__name__)
@@ -226,6 +224,25 @@ class Deciding:
     def _quiet_at(self, stream: Stream, asked: Review) -> datetime:
         recorded = [event.recordedtime for event in stream.events if event.recordedtime]
         return quiet_at(max(recorded, default=asked.since), asked.since, self._settle, self._settle_max)
+
+    async def _store(
+        self,
+        runner: ConsumerRunner,
+        assignment: Assignment,
+        partitions: Sequence[int],
+        work: _Work,
+        due: Sequence[Review],
+    ) -> None:
+        """Write all of it or nothing; the watch forgets what it was told of waybills that were not stored."""
+        stored = False
+        try:
+            async with runner.fenced(partitions, assignment) as (writer, _):
+                await self._write(writer, work, due)
+            stored = True
+        finally:
+            if not stored:
+                for outcome in work.outcomes:
+                    self._watch.forget(outcome.partition, outcome.subject)
 
     async def _write(self, connection: AsyncConnection, work: _Work, due: Sequence[Review]) -> None:
         driver = await journal.driver(connection)
@@ -343,15 +360,15 @@ class _Work:
         ]
 
     def drop_settled_terms(self, watch: Watch) -> None:
-        """A term that a newer verdict has overtaken needs no look: the verdict said when the next one is due. Nor does a
-        parcel that may stay somewhere for too long, and has gone on.
+        """A term, or a look once the waybill is quiet, that a newer verdict has overtaken needs no look: the verdict said when
+        the next one is due. Nor does a parcel that may stay somewhere for too long, and has gone on.
 
         That holds while the watch knows of it: of a case that it has forgotten, as after a restart, the term may be that
         of a scan which came since and asked for nothing else.
         """
         for subject, asked in list(self.wanted.items()):
             place = watch.place(asked.partition, subject)
-            if asked.priority == reviews.TIMED and place is DECIDED:
+            if asked.priority in (reviews.TIMED, reviews.QUIET) and place is DECIDED:
                 head = self.heads.get(subject)
                 settled = head is not None and (head.next_look_at is None or head.next_look_at > self.cutoff)
             else:
