@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -115,6 +115,18 @@ def shown_event(event: Event, body: bytes, reader_site: str | None) -> dict[str,
         if shown["data"].get(name) is not None:
             shown["data"][name] = MASK
     return shown
+
+
+def shown_details(
+    details: Mapping[str, Any], persons: Mapping[str, str | None], reader_site: str | None
+) -> dict[str, Any]:
+    """What a register's line says, for a reader: a site sees of persons only its own (`persons`: whose each detail is)."""
+    return {
+        name: MASK
+        if value is not None and reader_site is not None and persons.get(name, reader_site) != reader_site
+        else value
+        for name, value in details.items()
+    }
 
 
 def known_at(stream: Stream, as_of: datetime) -> Stream:

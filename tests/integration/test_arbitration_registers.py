@@ -10,6 +10,7 @@ from uuid import uuid4
 
 import pytest
 
+from services.arbitration.projections.registers import REGISTERS
 from tests.support.arbitration import Arbitration, arbitration
 from tests.support.bus import until
 from tests.support.line import event, parcel, scan
@@ -155,3 +156,25 @@ async def test_the_backlog_tells_how_far_every_partition_is(hub: Arbitration) ->
     await until(done, "everything is worked through")
     refused = await hub.http.get("/v1/backlog", headers={"Authorization": "Bearer nobody"})
     assert refused.status_code == 401
+
+
+async def test_a_site_sees_nobody_elses_couriers_and_notes(hub: Arbitration) -> None:
+    network, start = f"n{uuid4().hex[:10]}", morning(hub)
+    subject = f"{network}/PERSONS01"
+    stuck = start + timedelta(hours=47)
+    problem = scan(subject, "BJ02", "scan.problem", stuck, reason="damaged", note="called Mr Wang")
+    missorted = scan(subject, "BJ02", "scan.problem", stuck + timedelta(hours=1), reason="missorted")
+    await hub.publish(*parcel(subject, start, signed=False), problem, missorted)
+    await lines(hub, "problems", 2, network=network)
+    seen: dict[str, list[Json]] = {}
+    for site in ("BJ02", "HBJ1"):
+        async with hub.caller(f"/sites/{site}", network, "read") as caller:
+            answers = [await caller.get(f"/v1/registers/{name}") for name in REGISTERS]
+            seen[site] = [line for answer in answers for line in answer.json()["items"]]
+    own = [line for line in seen["BJ02"] if "courier" in line]
+    assert {line["courier"] for line in own} == {"C17"}
+    assert "called Mr Wang" in {line.get("note") for line in own}
+    about = {(line["site"], line["against"]) for line in seen["HBJ1"]}
+    assert about == {("BJ02", "HBJ1")}, "it is told of what is about it"
+    assert "C17" not in str(seen["HBJ1"])
+    assert "Wang" not in str(seen["HBJ1"])

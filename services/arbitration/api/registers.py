@@ -12,6 +12,7 @@ from pydantic import AfterValidator
 
 from services.arbitration.api.reader import CaseReader
 from services.arbitration.api.scorecards import LocalDay, Network, Reader, Site, confined
+from services.arbitration.casefile import shown_details
 from services.arbitration.projections.registers import Entry, Register
 from services.arbitration.rules.localtime import date_of, moment_of
 from services.arbitration.store import registers
@@ -51,15 +52,17 @@ def router(cases: CaseReader) -> APIRouter:
     ) -> dict[str, Any]:
         """Lines of a register by day and waybill: anomalies, problems, deliveries, missorts, receipts or photos.
 
-        With `site`, those that the site keeps and those about it. A waybill stands there once it was looked at; what its
-        lines say is read from the journal. `limit` counts waybills a day: each has a line as a rule.
+        With `site`, those that the site keeps and those about it; a site's key sees the couriers and notes of others masked.
+        A waybill stands there once it was looked at; what its lines say is read from the journal. `limit` counts waybills a
+        day: each has a line as a rule.
         """
         span = _span(day, month, first, last)
         asked = Asked(name, *confined(who, network, site), *span, open_on)
         found = await registers.standing(cases.engine, asked, decode(cursor, date, str), limit + 1)
         shown = found[:limit]
         after = encode(shown[-1].day.isoformat(), shown[-1].subject) if len(found) > limit else None
-        return {"items": [line for one in shown for line in _lines(cases, one, asked)], "next": after}
+        items = [line for one in shown for line in _lines(cases, one, asked, who.site)]
+        return {"items": items, "next": after}
 
     return routes
 
@@ -77,7 +80,9 @@ def _span(
     return first, last
 
 
-def _lines(cases: CaseReader, one: Standing, asked: Asked) -> Iterator[dict[str, Any]]:
+def _lines(
+    cases: CaseReader, one: Standing, asked: Asked, reader_site: str | None
+) -> Iterator[dict[str, Any]]:
     """The lines that the waybill has on the page, by its events as they are now."""
     network, _, waybill = one.subject.partition("/")
     for entry in cases.entries(one.subject, one.pieces):
@@ -90,7 +95,7 @@ def _lines(cases: CaseReader, one: Standing, asked: Asked) -> Iterator[dict[str,
                 "day": one.day,
                 "at": moment_of(entry.at),
                 "closed_on": None if entry.closed is None else date_of(entry.closed),
-                **entry.details,
+                **shown_details(entry.details, entry.persons, reader_site),
             }
 
 

@@ -6,7 +6,7 @@ data is kept twice, and an entry is as fresh as the journal.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, Literal, NamedTuple, get_args
 
 from services.arbitration.projections.looked import Looked
@@ -58,6 +58,7 @@ class Entry(NamedTuple):
     """One line of a register. `site` keeps it, `against` is the other site that it is about.
 
     `day`: the local day under which it stands. `closed`: the local day since which nothing is left to do about it.
+    `persons`: of the details that tell about a person, whose they are: who employs the courier, who wrote the note.
     """
 
     register: Register
@@ -67,6 +68,7 @@ class Entry(NamedTuple):
     at: int
     closed: int | None
     details: dict[str, Any]
+    persons: Mapping[str, str | None]
 
 
 class Place(NamedTuple):
@@ -308,8 +310,10 @@ def _defects(photo: SignaturePhoto | None) -> list[str]:
 def _entry(
     register: Register, known: Known[Any], against: str | None, closed: Known[Any] | None, **details: Any
 ) -> Entry:
+    site: str = known.event.data.site
     closed_on = None if closed is None else max(closed.day, known.day)
-    return Entry(register, known.event.data.site, against, known.day, known.at, closed_on, details)
+    persons = {"courier": site, "note": known.event.source_site}
+    return Entry(register, site, against, known.day, known.at, closed_on, details, persons)
 
 
 def _next_move(case: Case, known: Known[Any]) -> Known[Event] | None:

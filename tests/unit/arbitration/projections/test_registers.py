@@ -7,9 +7,10 @@ from typing import Any
 
 from hypothesis import HealthCheck, given, settings
 
+from services.arbitration.casefile import MASK, shown_details
 from services.arbitration.domain import Facts, distinct
 from services.arbitration.projections.looked import Looked
-from services.arbitration.projections.registers import Entry, Place, concerns, entries, places
+from services.arbitration.projections.registers import REGISTERS, Entry, Place, concerns, entries, places
 from services.arbitration.rules.localtime import date_of, day_number
 from shared.events import Event
 from tests.unit.arbitration.build import BOOKS, Waybill, at
@@ -172,3 +173,32 @@ def test_two_lines_of_a_day_are_one_place_and_open_while_one_is() -> None:
     waybill.problem("BJ02", at(3, "16:00"))
     stood = [place for place in places(look(waybill.events, at(4))) if place.register == "problems"]
     assert stood == [Place("problems", "BJ02", own=True, day=DAYS[3], closed=None)]
+
+
+def test_a_site_sees_only_its_own_couriers_and_notes() -> None:
+    details = {"courier": "Zhao", "note": "not at home", "reason": "refused", "kind": None}
+    persons = {"courier": "BJ02", "note": None}
+    assert shown_details(details, persons, None) == details
+    assert shown_details(details, persons, "BJ02") == details | {"note": MASK}
+    assert shown_details(details, persons, "GZ01") == details | {"courier": MASK, "note": MASK}
+    assert shown_details({"courier": None}, persons, "GZ01") == {"courier": None}
+
+
+def test_whatever_a_line_says_of_a_person_is_somebodys() -> None:
+    waybill = Waybill().way(until="arrived")
+    waybill.out("BJ02", at(3, "08:30"), courier="PERSON", operator="PERSON")
+    for reason, minute in (("missorted", "11:00"), ("damaged", "11:30")):
+        waybill.add("scan.problem", "BJ02", at(3, minute), site="BJ02", reason=reason, note="PERSON")
+    waybill.notice("BJ02", "HBJ1", "damage", at(3, "12:00"), text="PERSON")
+    photo = {"shows_name": False, "shows_identity": False, "legible": False}
+    waybill.signed("BJ02", at(4, "15:00"), photo=photo, handler="PERSON", signer_name="PERSON")
+    found = list(entries(waybill.case(at(6))))
+    assert {entry.register for entry in found} == set(REGISTERS) - {"receipts"}
+    assert any(entry.against == "HBJ1" for entry in found)
+    told = {
+        (name, entry.persons.get(name))
+        for entry in found
+        for name, value in entry.details.items()
+        if value == "PERSON"
+    }
+    assert told == {("courier", "BJ02"), ("note", "BJ02")}
