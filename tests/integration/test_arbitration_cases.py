@@ -148,6 +148,28 @@ async def test_lists_page_through_everything_once(hub: Arbitration) -> None:
     assert (await hub.get("/v1/cases", network="liste"))["items"] == []
 
 
+async def test_what_waits_longest_can_come_first(hub: Arbitration) -> None:
+    network = "waiting"
+    subjects = sorted((new_subject(network) for _ in range(5)), reverse=True)
+    for subject in subjects:
+        complaint = {"complaint_id": "C1", "channel": "phone", "category": "delay", "claimant": "sender"}
+        await hub.publish(event(subject, "/desks/hq", "complaint.opened", START, "c1", **complaint))
+        await hub.decided(subject)
+    asked = {"network": network, "status": "open", "limit": 2}
+    found: list[str] = []
+    cursor: dict[str, str] = {}
+    while True:
+        page = await hub.get("/v1/cases", order="decided_at", **asked, **cursor)
+        found += [f"{item['network']}/{item['waybill']}" for item in page["items"]]
+        if page["next"] is None:
+            break
+        cursor = {"cursor": page["next"]}
+        assert (await hub.http.get("/v1/cases", params=asked | cursor)).status_code == 422, (
+            "of the other order"
+        )
+    assert found == subjects
+
+
 @pytest.mark.parametrize(
     ("path", "status"),
     [
@@ -161,6 +183,8 @@ async def test_lists_page_through_everything_once(hub: Arbitration) -> None:
         ("/v1/cases?limit=0", 422),
         ("/v1/cases?limit=501", 422),
         ("/v1/cases?status=lost", 422),
+        ("/v1/cases?order=decided_at", 422),
+        ("/v1/cases?order=decided_at&status=clear", 422),
         ("/v1/rulebooks/unheard-of", 404),
     ],
 )

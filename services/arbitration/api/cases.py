@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 from fastapi import APIRouter, Depends, Path, Query, Response
@@ -12,7 +12,7 @@ from services.arbitration.api.reader import CaseReader
 from services.arbitration.casefile import concerns, document, shown_event, stored_verdict
 from services.arbitration.store import reading
 from services.arbitration.store.cases import Head
-from services.arbitration.store.reading import CaseFilter
+from services.arbitration.store.reading import CaseFilter, Order
 from shared.events import YEAR_MAX, YEAR_MIN
 from shared.http.auth import Principal, forbidden, require
 from shared.http.fields import QueryMoment
@@ -24,6 +24,7 @@ Network = Annotated[str, Path(pattern=NETWORK_PATTERN)]
 Waybill = Annotated[str, Path(pattern=r"^[A-Z0-9-]{6,32}$")]
 Reader = Annotated[Principal, Depends(require("read"))]
 Status = Literal["clear", "open", "decided", "appealed", "closed"]
+_CURSORS: Final[dict[Order, tuple[type, ...]]] = {"waybill": (str,), "decided_at": (datetime, str)}
 
 
 def router(cases: CaseReader) -> APIRouter:
@@ -83,17 +84,25 @@ def router(cases: CaseReader) -> APIRouter:
         rule: Annotated[str | None, Query(pattern=r"^[A-Z]{2}-\d{2}$")] = None,
         decided_from: Annotated[QueryMoment | None, Query(alias="from")] = None,
         decided_to: Annotated[QueryMoment | None, Query(alias="to")] = None,
+        order: Annotated[Order, Query(description="waybill: by network and waybill")] = "waybill",
         cursor: Cursor = None,
         limit: Limit = LIMIT_DEFAULT,
     ) -> dict[str, Any]:
-        """Waybills with a verdict, by network and waybill. `from` and `to` bound the moment of decision."""
+        """Waybills with a verdict. `from` and `to` bound the moment of decision.
+
+        `order=decided_at` shows what has stood longest as it was decided first; it needs a `status` other than `clear`.
+        """
+        if order == "decided_at" and status in (None, "clear"):
+            wanted = (
+                "only cases that are not clear are kept by the moment of decision: give their status as well"
+            )
+            raise invalid(("/query/order", wanted))
         network, site = confined(who, network, site)
         asked = CaseFilter(network, status, site, rule, decided_from, decided_to)
-        after = decode(cursor, str)
-        heads = await reading.list_cases(cases.engine, asked, after[0] if after else None, limit + 1)
-        return page_of(
-            [_listed(head) for head in heads], limit, lambda item: (f"{item['network']}/{item['waybill']}",)
-        )
+        after = decode(cursor, *_CURSORS[order])
+        heads = await reading.list_cases(cases.engine, asked, order, after, limit + 1)
+        page = page_of(heads, limit, lambda head: reading.position(head, order))
+        return page | {"items": [_listed(head) for head in page["items"]]}
 
     return routes
 

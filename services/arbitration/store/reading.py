@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -71,20 +71,41 @@ async def versions_until(engine: AsyncEngine, subject: str, moment: datetime) ->
         return [row.verdict for row in rows]
 
 
-async def list_cases(engine: AsyncEngine, asked: CaseFilter, after: str | None, limit: int) -> Sequence[Head]:
-    """Up to `limit` cases after the subject `after`, ordered by subject."""
+Order = Literal["waybill", "decided_at"]
+"""How a list of cases is ordered: by network and waybill, or by when each was decided, the longest ago first."""
+
+
+async def list_cases(
+    engine: AsyncEngine, asked: CaseFilter, order: Order, after: Sequence[Any] | None, limit: int
+) -> list[Head]:
+    """Up to `limit` cases after the `position` of the last one shown, in that order."""
     where, values = _conditions(asked)
+    keys = _KEYS[order]
     if after is not None:
-        where.append("c.subject > :after")
-        values["after"] = after
+        where.append(
+            f"({', '.join(f'c.{key}' for key in keys)}) > ({', '.join(f':after_{key}' for key in keys)})"
+        )
+        values |= {f"after_{key}": value for key, value in zip(keys, after, strict=True)}
     columns = ", ".join(f"c.{column}" for column in Head._fields)
     condition = f"WHERE {' AND '.join(where)}" if where else ""
-    query = text(f"SELECT {columns} FROM cases AS c {condition} ORDER BY c.subject LIMIT :limit")
+    by = ", ".join(f"c.{key}" for key in keys)
+    query = text(f"SELECT {columns} FROM cases AS c {condition} ORDER BY {by} LIMIT :limit")
     async with reader(engine) as connection:
         # A plan that fits every status and site reads all cases where the one asked for is rare.
         await connection.execute(text("SET LOCAL plan_cache_mode = force_custom_plan"))
         rows = await connection.execute(query, values | {"limit": limit})
         return [Head(*row) for row in rows]
+
+
+def position(head: Head, order: Order) -> tuple[Any, ...]:
+    """Where a case stands in a list of that order."""
+    return tuple(getattr(head, key) for key in _KEYS[order])
+
+
+_KEYS: Final[dict[Order, tuple[str, ...]]] = {
+    "waybill": ("subject",),
+    "decided_at": ("decided_at", "subject"),
+}
 
 
 def _conditions(asked: CaseFilter) -> tuple[list[str], dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""The officers' desk: cases that wait for a person."""
+"""The officers' desk: cases that wait for a person, the longest first."""
 
 from __future__ import annotations
 
@@ -52,7 +52,8 @@ async def _listed(kit: Kit, viewer: Viewer, view: str, filters: Filters) -> Any:
     if view == "parked":
         network = asked.get("network")
         return await kit.services.get(viewer.key, "arbitration", "/v1/parked", network=network, **paging)
-    return await kit.services.get(viewer.key, "arbitration", "/v1/cases", status=view, **asked, **paging)
+    waiting = {"status": view, "order": "decided_at"}
+    return await kit.services.get(viewer.key, "arbitration", "/v1/cases", **asked, **waiting, **paging)
 
 
 def _csv(view: str, listed: Part) -> Response:
