@@ -12,6 +12,7 @@ pytestmark = pytest.mark.stack
 PAGES = (
     "/operations",
     "/operations/dead-letters",
+    "/operations/parked",
     "/scorecards",
     "/registers/bulletin",
     "/registers/receipts?view=open",
