@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -11,6 +11,7 @@ from services.console.effects import Effect, effect, first_issued
 from services.console.formats import moment_of
 from services.console.history import events_of, versions_of
 from services.console.peers import Services, part
+from shared.http.peers import PeerError
 
 
 async def effect_of(
@@ -22,8 +23,8 @@ async def effect_of(
     `errors` point into it.
     """
     events, versions, sites, exemptions = await asyncio.gather(
-        events_of(services, key, where),
-        versions_of(services, key, where),
+        _known(events_of(services, key, where)),
+        _known(versions_of(services, key, where)),
         part(services.get(key, "intake", "/v1/sites", network=network, limit=500)),
         part(services.get(key, "intake", "/v1/exemptions", network=network, limit=500)),
     )
@@ -37,6 +38,8 @@ async def effect_of(
     asked = {"network": network, "now": max([now, *known]).isoformat(), "facts": facts}
 
     async def findings(judged: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+        if not judged:
+            return []
         body = {**asked, "events": list(judged)}
         document = await services.call(key, "arbitration", "POST", "/v1/adjudications", body=body)
         found: list[dict[str, Any]] = document["verdict"]["findings"]
@@ -44,6 +47,16 @@ async def effect_of(
 
     before, after = await asyncio.gather(findings(events), findings([*events, *added]))
     return effect(before, after)
+
+
+async def _known(history: Awaitable[list[dict[str, Any]]]) -> list[dict[str, Any]]:
+    """The history of a waybill; none where nobody has heard of it: its first event is about to be told."""
+    try:
+        return await history
+    except PeerError as error:
+        if error.status != 404:
+            raise
+        return []
 
 
 def _moments(event: dict[str, Any]) -> list[datetime]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
+from uuid import uuid4
 
 import asyncpg
 import httpx
@@ -250,6 +251,67 @@ def test_a_complaint_is_on_the_desk_and_its_form_says_what_is_missing(
     assert waybill in csv.content.decode("utf-8-sig")
 
 
+def test_the_complaint_desk_is_told_what_is_wrong_and_records_once(
+    line: Line, people: dict[str, Person], waybill: str
+) -> None:
+    officer, subject = people["officer"], f"tiantian/{waybill}"
+    answers = {
+        "network": "tiantian",
+        "waybill": waybill,
+        "category": "attitude",
+        "claimant": "sender",
+        "channel": "web",
+    }
+    answers["form_id"] = form_id(officer.page(f"/complaints/new?network=tiantian&waybill={waybill}"))
+    later = (line.stack.now() + timedelta(days=2)).strftime("%Y-%m-%dT%H:%M")
+    for field, wrong in (
+        ("category", ""),
+        ("category", "rudeness"),
+        ("against_site", "no site!"),
+        ("time", later),
+    ):
+        page = officer.send("/complaints/new", 422, **{**answers, field: wrong})
+        assert f'id="wrong-{field}"' in page, (field, page)
+    check = officer.send("/complaints/new", 200, **answers, text=HOSTILE)
+    assert "<script>alert" not in check
+    for _ in range(2):
+        officer.send("/complaints/new", 303, **hidden(check))
+
+    def listed() -> dict[str, Any] | None:
+        found = line.get("arbitration", "/v1/complaints", network="tiantian", waybill=waybill)["items"]
+        return found[0] if found else None
+
+    complaint = wait(listed, lambda: "the complaint is listed")
+    assert complaint["desk"] == "arbitration"
+    case = line.decided(subject, lambda case: case["events"] == len(_events(line, waybill)))
+    assert (case["conflicts"], _events(line, waybill).count("complaint.opened")) == (0, 1)
+    form = f"/complaints/{subject}/{complaint['complaint_id']}"
+    assert 'id="wrong-site"' in officer.send(f"{form}/settle", 422, site="no site!")
+    for name, status in (("settle", 404), ("open", 404), ("nothing", 404), ("reply", 404)):
+        people["hub"].page(f"{form}/{name}", status)
+    assert people["hub"].http.get("/complaints/new").status_code == 404
+
+
+def test_a_complaint_may_be_the_first_that_is_heard_of_a_waybill(
+    line: Line, people: dict[str, Person]
+) -> None:
+    officer, waybill = people["officer"], f"NEW{uuid4().hex[:9].upper()}"
+    answers = {
+        "network": "tiantian",
+        "waybill": waybill,
+        "category": "delay",
+        "claimant": "sender",
+        "channel": "web",
+    }
+    check = officer.send("/complaints/new", 200, **answers)
+    officer.send("/complaints/new", 303, **hidden(check))
+    line.decided(f"tiantian/{waybill}")
+
+
+def _events(line: Line, waybill: str) -> list[str]:
+    return [one["type"] for one in line.get("arbitration", f"/v1/cases/tiantian/{waybill}/events")["items"]]
+
+
 @pytest.fixture
 async def parked(stack: Stack, waybill: str) -> str:
     """A waybill that is set aside, as after a rule that raised on it."""
@@ -273,13 +335,15 @@ def test_a_parked_waybill_is_tried_again(stack: Stack, parked: str) -> None:
         assert "<script>alert" not in page
         retry = f"/parked/tiantian/{parked}/retry"
         assert retry in page
-        assert http.post(retry).status_code == 303
+        check = http.get(f"{retry}?back=/desk%3Fview%3Dparked").text
+        answer = http.post(retry, data=hidden(check))
+        assert (answer.status_code, answer.headers["location"]) == (303, "/desk?view=parked")
 
         def is_decided() -> bool:
             return parked not in http.get("/desk?view=parked").text
 
         wait(lambda: is_decided() or None, lambda: "the waybill is decided again")
-        assert http.post(retry).status_code == 404
+        assert http.post(retry, data={"confirmed": "yes"}).status_code == 404
 
 
 def test_a_month_is_closed_only_when_it_is_over(stack: Stack) -> None:

@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 from urllib.parse import quote
 
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse
 
+from services.console.clocks import next_duty
 from services.console.comparing import Step, steps
+from services.console.desk_acts import OPEN, may, next_offer
 from services.console.drawing.timeline import Moment, Timeline, draw
 from services.console.formats import from_local, moment_of
 from services.console.kit import Kit, Room, routes
@@ -33,12 +36,14 @@ def router(kit: Kit) -> APIRouter:
         asked = request.query_params.get("as_of", "")
         as_of = from_local(asked, kit.zone)
         get, key = kit.services.get, viewer.key
-        opened, versions, events, entries, notices = await asyncio.gather(
+        about = {"network": network, "waybill": waybill, "limit": _RECORDS_MAX}
+        opened, versions, events, entries, notices, complaints = await asyncio.gather(
             get(key, "arbitration", f"/v1/cases/{where}", as_of=as_of and as_of.isoformat()),
             part(get(key, "arbitration", f"/v1/cases/{where}/versions", limit=100)),
             part(get(key, "arbitration", f"/v1/cases/{where}/events", limit=_RECORDS_MAX)),
             part(get(key, "penalties", f"/v1/waybills/{where}/entries", limit=_RECORDS_MAX)),
-            part(get(key, "notify", "/v1/notices", network=network, waybill=waybill, limit=_RECORDS_MAX)),
+            part(get(key, "notify", "/v1/notices", **about)),
+            part(get(key, "arbitration", "/v1/complaints", **about)),
         )
         changes_at = _changes_at(items(events), items(versions))
         if as_of is not None:
@@ -60,6 +65,10 @@ def router(kit: Kit) -> APIRouter:
             events=events,
             entries=entries,
             notices=notices,
+            complaints=complaints if as_of is None else None,
+            next_duty=next_duty,
+            next_offer=partial(next_offer, viewer),
+            opens=may(viewer, OPEN),
             drawing=drawn(opened, items(events), lines, kit),
             as_of=as_of,
             not_a_moment=bool(asked) and as_of is None,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import Any
 from urllib.parse import quote
 
@@ -12,6 +13,7 @@ from starlette.exceptions import HTTPException
 
 from services.console.clocks import next_duty, pressing
 from services.console.complaint_form import ComplaintForm
+from services.console.desk_acts import OPEN, may, next_offer, offers
 from services.console.history import events_of
 from services.console.kit import Item, Kit, Room, routes
 from services.console.lists import Filters, as_csv, status_of
@@ -59,6 +61,8 @@ def router(kit: Kit) -> APIRouter:
             view=view,
             views=VIEWS,
             next_duty=next_duty,
+            next_offer=partial(next_offer, viewer),
+            opens=may(viewer, OPEN),
             now=kit.now(),
         )
 
@@ -83,6 +87,7 @@ def router(kit: Kit) -> APIRouter:
             complaint=shown,
             case=case,
             sheet=ComplaintForm.of(shown, events),
+            offers=offers(viewer, shown),
             now=kit.now(),
         )
 

@@ -47,11 +47,12 @@ async def decide(
     form: Form,
     events: Callable[[Form], Sequence[dict[str, Any]]],
     template: str,
+    done: str | None = None,
     **values: Any,
 ) -> Response:
     """Go on with a form that was sent: back to it where something is wrong, its check, or its events sent.
 
-    `template` shows the form, and with `effect` its check.
+    `template` shows the form, and with `effect` its check. `done`: the page that comes after it, the case where None.
     """
 
     def page(status: int, form: Form, **more: Any) -> Response:
@@ -75,4 +76,4 @@ async def decide(
             raise
         form.refuse(error)
         return page(422, form, effect=None)
-    return RedirectResponse(f"/cases/{subject.where}", 303)
+    return RedirectResponse(done or f"/cases/{subject.where}", 303)
