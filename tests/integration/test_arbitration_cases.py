@@ -155,7 +155,7 @@ async def test_what_waits_longest_can_come_first(hub: Arbitration) -> None:
         complaint = {"complaint_id": "C1", "channel": "phone", "category": "delay", "claimant": "sender"}
         await hub.publish(event(subject, "/desks/hq", "complaint.opened", START, "c1", **complaint))
         await hub.decided(subject)
-    asked = {"network": network, "status": "open", "limit": 2}
+    asked: Json = {"network": network, "status": "open", "limit": 2}
     found: list[str] = []
     cursor: dict[str, str] = {}
     while True:
