@@ -263,6 +263,7 @@ def test_the_complaint_desk_is_told_what_is_wrong_and_records_once(
         "channel": "web",
     }
     answers["form_id"] = form_id(officer.page(f"/complaints/new?network=tiantian&waybill={waybill}"))
+    assert 'name="network" required value="tiantian"' in officer.page("/complaints/new?network=&waybill=")
     later = (line.stack.now() + timedelta(days=2)).strftime("%Y-%m-%dT%H:%M")
     for field, wrong in (
         ("category", ""),

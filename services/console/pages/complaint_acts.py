@@ -35,7 +35,9 @@ def router(kit: Kit) -> APIRouter:
 
     @pages.get("/complaints/new")
     async def opening_form(request: Request, viewer: SignedIn) -> Response:
-        form = Form({"network": viewer.network or "", **request.query_params})
+        query = request.query_params
+        network = query.get("network") or viewer.network or ""
+        form = Form({"network": network, "waybill": query.get("waybill", "")})
         return shown(request, viewer, opened(viewer, form), form)
 
     @pages.post("/complaints/new")
