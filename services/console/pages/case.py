@@ -37,14 +37,16 @@ def router(kit: Kit) -> APIRouter:
         as_of = from_local(asked, kit.zone)
         get, key = kit.services.get, viewer.key
         about = {"network": network, "waybill": waybill, "limit": _RECORDS_MAX}
-        opened, versions, events, entries, notices, complaints = await asyncio.gather(
+        opened, versions, events, entries, notices = await asyncio.gather(
             get(key, "arbitration", f"/v1/cases/{where}", as_of=as_of and as_of.isoformat()),
             part(get(key, "arbitration", f"/v1/cases/{where}/versions", limit=100)),
             part(get(key, "arbitration", f"/v1/cases/{where}/events", limit=_RECORDS_MAX)),
             part(get(key, "penalties", f"/v1/waybills/{where}/entries", limit=_RECORDS_MAX)),
             part(get(key, "notify", "/v1/notices", **about)),
-            part(get(key, "arbitration", "/v1/complaints", **about)),
         )
+        complaints = Part({"items": []})
+        if as_of is None and _may_have_complaints(events):
+            complaints = await part(get(key, "arbitration", "/v1/complaints", **about))
         changes_at = _changes_at(items(events), items(versions))
         if as_of is not None:
             versions, entries = _until(versions, "decided_at", as_of), _until(entries, "posted_at", as_of)
@@ -65,7 +67,7 @@ def router(kit: Kit) -> APIRouter:
             events=events,
             entries=entries,
             notices=notices,
-            complaints=complaints if as_of is None else None,
+            complaints=complaints,
             next_duty=next_duty,
             next_offer=partial(next_offer, viewer),
             opens=may(viewer, OPEN),
@@ -99,6 +101,12 @@ def _until(listed: Part, name: str, as_of: datetime) -> Part:
         return listed
     kept = [item for item in items(listed) if (at := moment_of(item.get(name) or "")) is None or at <= as_of]
     return Part({**listed.value, "items": kept})
+
+
+def _may_have_complaints(events: Part) -> bool:
+    """Most waybills have none, and their page need not wait for a list of them."""
+    opened = any(event["type"] == "complaint.opened" for event in items(events))
+    return opened or events.value is None or bool(events.value.get("next"))
 
 
 def _changes_at(events: Sequence[Mapping[str, Any]], versions: Sequence[Mapping[str, Any]]) -> list[str]:
