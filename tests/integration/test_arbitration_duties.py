@@ -9,11 +9,13 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import pytest
 
+from services.arbitration.handlers.publishing import DUTIES
 from shared.bus.partitioner import partition_of
 from shared.clock import advance
-from shared.events.duties import DutiesData, decode_duties
+from shared.events.duties import CompleteData, DutiesData, decode_duties
 from tests.support.arbitration import PARTITIONS, Arbitration, arbitration, new_subject
 from tests.support.bus import read_topic, until
 from tests.support.line import event, parcel
@@ -44,9 +46,10 @@ async def published(hub: Arbitration, subject: str) -> dict[int, DutiesData]:
     found: dict[int, DutiesData] = {}
     ids: dict[int, str] = {}
     partition = partition_of(subject.encode(), PARTITIONS)
-    for key, value, _ in await read_topic(hub.settings, "arbitration.duties", partition):
+    for key, value, _ in await read_topic(hub.settings, DUTIES, partition):
         if key == subject.encode():
             envelope, data = decode_duties(value)
+            assert isinstance(data, DutiesData)
             assert envelope.subject == subject == f"{data.network}/{data.waybill}"
             assert ids.setdefault(data.revision, envelope.id) == envelope.id
             found[data.revision] = data
@@ -223,3 +226,44 @@ async def test_nothing_is_lost_over_a_restart_and_a_rebalance(
     async with copy() as three:
         warned = await told(three, late, "fine/TT-04/BJ02")
         assert warned.duties[0].due_at == due - timedelta(seconds=1)
+
+
+async def test_a_term_is_complete_only_behind_what_kept_it(hub: Arbitration) -> None:
+    subject, now = new_subject(), hub.clock.now()
+    partition = partition_of(subject.encode(), PARTITIONS)
+    await hub.publish(*parcel(subject, now - timedelta(days=4)), opened(subject, now))
+    lists = await told(hub, subject, "contact/C1")
+    (due_at,) = [duty.due_at for duty in lists.duties if duty.duty_id == "contact/C1"]
+    assert due_at
+    before = len(await read_topic(hub.settings, DUTIES, partition))
+    connection = await asyncpg.connect(hub.settings.database_url)
+    async with connection.transaction():
+        # Whoever takes events in stands here, until the transaction ends.
+        await connection.execute("LOCK TABLE partition_positions IN SHARE MODE")
+        await hub.publish(contacted(subject, now))
+        await until(lambda: _waits(connection), "the event is being taken in")
+        await clock_to(hub, due_at + timedelta(minutes=1))
+    said: list[DutiesData | CompleteData] = []
+
+    async def complete() -> bool:
+        records = (await read_topic(hub.settings, DUTIES, partition))[before:]
+        said[:] = [decode_duties(value)[1] for key, value, _ in records if _concerns(key, subject)]
+        return any(isinstance(one, CompleteData) and one.complete_until > due_at for one in said)
+
+    await until(complete, lambda: f"the term is complete: {said}")
+    first, *others = said
+    assert isinstance(first, DutiesData)
+    assert [duty.duty_id for duty in first.duties] == ["complaint/C1", "settle/C1"]
+    assert [type(one) for one in others] == [CompleteData], "once"
+    left = await connection.fetch("SELECT FROM terms WHERE missed_at <= $1", hub.clock.now())
+    await connection.close()
+    assert left == []
+
+
+async def _waits(connection: asyncpg.Connection) -> bool:
+    waiting = "SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted AND relation = 'partition_positions'::regclass)"
+    return bool(await connection.fetchval(waiting))
+
+
+def _concerns(key: bytes, subject: str) -> bool:
+    return key == subject.encode() or key.startswith(b"partition/")
