@@ -59,7 +59,7 @@ async def enqueue(
 
 async def newest(connection: AsyncConnection) -> int:
     """The id of the newest stored row; 0 where there is none."""
-    return (await connection.execute(select(func.coalesce(func.max(outbox.c.id), 0)))).scalar_one()
+    return int((await connection.execute(select(func.coalesce(func.max(outbox.c.id), 0)))).scalar_one())
 
 
 async def is_left(connection: AsyncConnection, row_id: int) -> bool:

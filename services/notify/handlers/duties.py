@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -27,7 +27,6 @@ from shared.events.outputs import NoticeData
 
 DUTIES_TOPIC = "arbitration.duties"
 
-_NEVER = datetime.min.replace(tzinfo=UTC)
 _forwarding = metrics.histogram(
     "complaint_forwarding_seconds",
     "From a complaint's opening to the notice of it to the responsible site (SD-01: within 1 hour).",
@@ -70,7 +69,8 @@ class DutyHandler:
                 changes.append((record, data))
             elif data is not None and data.partition == record.partition:
                 # Elsewhere it would not stand behind the lists that it is about.
-                complete[data.partition] = max(data.complete_until, complete.get(data.partition, _NEVER))
+                until = data.complete_until
+                complete[data.partition] = max(until, complete.get(data.partition, until))
         if changes:
             await self._take(connection, changes)
         await completeness.advance(connection, complete)
