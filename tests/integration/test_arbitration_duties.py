@@ -37,6 +37,7 @@ async def hub(parts: Parts, database: DatabaseFactory, tmp_path: Path) -> AsyncI
         database("arbitration"),
         clock_file=tmp_path / "clock.json",
         projection_poll_ms=50,
+        duties_complete_ms=50,
     ) as running:
         yield running
 
