@@ -229,7 +229,10 @@ async def test_nothing_is_lost_over_a_restart_and_a_rebalance(
         assert warned.duties[0].due_at == due - timedelta(seconds=1)
 
 
-async def test_a_term_is_complete_only_behind_what_kept_it(hub: Arbitration) -> None:
+@pytest.mark.parametrize("stage", ["positions", "duties"])
+async def test_a_term_is_complete_only_behind_what_kept_it(hub: Arbitration, stage: str) -> None:
+    """The event that kept it is being taken in, or decided, when the term is over."""
+    table, mode, _ = stalled = STALLED[stage]
     subject, now = new_subject(), hub.clock.now()
     partition = partition_of(subject.encode(), PARTITIONS)
     await hub.publish(*parcel(subject, now - timedelta(days=4)), opened(subject, now))
@@ -239,11 +242,11 @@ async def test_a_term_is_complete_only_behind_what_kept_it(hub: Arbitration) -> 
     before = len(await read_topic(hub.settings, DUTIES, partition))
     connection = await asyncpg.connect(hub.settings.database_url)
     async with connection.transaction():
-        # Whoever takes events in stands here, until the transaction ends.
-        await connection.execute("LOCK TABLE partition_positions IN SHARE MODE")
+        await connection.execute(f"LOCK TABLE {table} IN {mode} MODE")
         await hub.publish(contacted(subject, now))
-        await until(lambda: _waits(connection), "the event is being taken in")
+        await until(lambda: _waits(connection, stalled), "the work stands still")
         await clock_to(hub, due_at + timedelta(minutes=1))
+        await until(lambda: _waits(connection, stalled, over=True), "the term is looked at")
     said: list[DutiesData | CompleteData] = []
 
     async def complete() -> bool:
@@ -265,9 +268,23 @@ async def test_a_term_is_complete_only_behind_what_kept_it(hub: Arbitration) -> 
     await connection.close()
 
 
-async def _waits(connection: asyncpg.Connection) -> bool:
-    waiting = "SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted AND relation = 'partition_positions'::regclass)"
-    return bool(await connection.fetchval(waiting))
+Stalled = tuple[str, str, str]
+STALLED: dict[str, Stalled] = {
+    "positions": ("partition_positions", "SHARE", ""),
+    "duties": ("duties", "ACCESS EXCLUSIVE", "SELECT EXISTS (SELECT FROM reviews WHERE partition%"),
+}
+"""Where the work is held up: the table, the lock, and what is asked over and over by who waits for the work."""
+
+
+async def _waits(connection: asyncpg.Connection, stalled: Stalled, *, over: bool = False) -> bool:
+    """Whether the work stands at the table; `over`: and somebody asks whether it is done."""
+    waiting = "SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted AND relation = $1::text::regclass)"
+    asking = "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE query LIKE $1)"
+    table, _, asked = stalled
+    # What is read in a transaction stays as it was first seen, unless it is cleared.
+    await connection.execute("SELECT pg_stat_clear_snapshot()")
+    asks = not (over and asked) or await connection.fetchval(asking, asked)
+    return bool(asks and await connection.fetchval(waiting, table))
 
 
 def _concerns(key: bytes, subject: str) -> bool:
