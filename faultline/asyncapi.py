@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from shared.events import EVENT_TYPES, topic_of
-from shared.events.duties import DutiesData
+from shared.events.duties import CHANGED, COMPLETE, CompleteData, DutiesData
 from shared.events.outputs import Entry, NoticeData, OutputEvent, PeriodData, VerdictData
 from shared.registry import (
     EXEMPTIONS_TOPIC,
@@ -24,7 +24,7 @@ _CLOUD_EVENT = "application/cloudevents+json"
 
 OUTPUT_EVENTS: Mapping[str, Mapping[str, type[msgspec.Struct]]] = {
     "arbitration.verdicts": {"verdict.issued": VerdictData},
-    "arbitration.duties": {"duties.changed": DutiesData},
+    "arbitration.duties": {CHANGED: DutiesData, COMPLETE: CompleteData},
     "penalties.postings": {"posting.booked": Entry},
     "penalties.periods": {"period.closed": PeriodData},
     "notify.notices": dict.fromkeys(
@@ -38,6 +38,12 @@ _REGISTRY_RECORDS: Mapping[str, tuple[str, type[msgspec.Struct]]] = {
     EXEMPTIONS_TOPIC: (_CLOUD_EVENT, ExemptionEvent),
     KEYS_TOPIC: ("application/json", KeyRecord),
 }
+
+_KEYS = {
+    **dict.fromkeys(_REGISTRY_RECORDS, "the key of the topic's description"),
+    COMPLETE: "`subject`: partition/{number}, in that partition",
+}
+"""Keys that are no waybill, by message."""
 
 _INPUT_TOPICS = ("parcel.scans", "parcel.signatures", "parcel.complaints")
 
@@ -57,7 +63,8 @@ _DESCRIPTIONS = {
     "parcel.signatures": "Signatures, and their voiding.",
     "parcel.complaints": "Complaints, reports, notices between sites, evidence, payments, appeals and rulings.",
     "arbitration.verdicts": "Each version of a waybill's verdict, whole.",
-    "arbitration.duties": "What is to be done or to be known about a waybill, and until when; the newest revision counts.",
+    "arbitration.duties": "What is to be done or to be known about a waybill, and until when; the newest revision counts. "
+    "And until when these lists are complete, in each partition.",
     "penalties.postings": "Each balanced entry of the ledger.",
     "penalties.periods": "Each month that was made final.",
     "notify.notices": "Each notice, and what became of it.",
@@ -126,11 +133,7 @@ def _output_payload(kind: str, data: type[msgspec.Struct]) -> dict[str, Any]:
 
 
 def _message(name: str, topic: str, content_type: str, payload: dict[str, Any]) -> dict[str, Any]:
-    key = (
-        "the key of the topic's description"
-        if topic in _REGISTRY_RECORDS
-        else "`subject`: {network}/{waybill}"
-    )
+    key = _KEYS.get(name, "`subject`: {network}/{waybill}")
     return {
         "name": name,
         "contentType": content_type,

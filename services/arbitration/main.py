@@ -23,6 +23,7 @@ from services.arbitration.api.reader import CaseReader
 from services.arbitration.domain import load_rulebooks
 from services.arbitration.duties import Duties
 from services.arbitration.facts import FactBook
+from services.arbitration.handlers.completing import Completing
 from services.arbitration.handlers.deciding import Deciding
 from services.arbitration.handlers.projecting import Upkeep
 from services.arbitration.handlers.rates import RateFixing
@@ -63,6 +64,7 @@ def application(settings: ArbitrationSettings) -> FastAPI:
             session_timeout_ms=settings.session_timeout_ms,
         ),
     )
+    completing = Completing(settings, service.engine, service.clock, service.relay)
     processes = ReplayProcesses(settings, service.engine)
     service.consume(
         runner,
@@ -72,6 +74,7 @@ def application(settings: ArbitrationSettings) -> FastAPI:
             Upkeep(settings, service.engine, service.clock).run,
             RateFixing(settings, service.engine, service.clock, facts, books).run,
             *(partial(deciding.run, runner, lane) for lane in range(settings.lanes)),
+            *(partial(completing.run, runner, lane) for lane in range(settings.lanes)),
             *(partial(processes.run, place) for place in range(settings.replay_workers)),
         ],
     )

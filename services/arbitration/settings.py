@@ -35,6 +35,11 @@ class ArbitrationSettings(ServiceSettings):
         600_000, description="how far a recordedtime may lie ahead of the clock"
     )
     review_poll_ms: int = Field(250, description="how often due reviews are looked for")
+    duties_complete_ms: int = Field(
+        1_000,
+        ge=1,
+        description="how often it is looked for terms that are over, to say that nothing is missing",
+    )
     stream_events_max: int = Field(5_000, description="longer streams are parked for a person to look at")
     rates_poll_ms: int = Field(
         60_000, ge=1, description="how often months whose rates are to be fixed are looked for"

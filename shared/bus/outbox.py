@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 import structlog
-from sqlalchemy import delete, insert, select
+from sqlalchemy import delete, func, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from shared import metrics
@@ -55,6 +55,17 @@ async def enqueue(
     if rows:
         values = [{"topic": topic, "partition": partition, "records": _encoder.encode(c)} for c in rows]
         await connection.execute(insert(outbox), values)
+
+
+async def newest(connection: AsyncConnection) -> int:
+    """The id of the newest stored row; 0 where there is none."""
+    return int((await connection.execute(select(func.coalesce(func.max(outbox.c.id), 0)))).scalar_one())
+
+
+async def is_left(connection: AsyncConnection, row_id: int) -> bool:
+    """Whether `row_id` or a row before it is not acknowledged yet."""
+    left = select(outbox.c.id).where(outbox.c.id <= row_id).limit(1)
+    return (await connection.execute(left)).first() is not None
 
 
 class OutboxRelay:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import Literal
+from datetime import datetime, timedelta
+from typing import Final, Literal
 
 import msgspec
 
@@ -34,6 +34,12 @@ return a parcel (TT-09); `return_answer`: origin is asked what to do (TT-10), or
 paid return to be carried out (TT-13); `hold`: the hold period (TT-11); `return_fee`: a fee to be paid (TT-12); `disposal`: the delivery link may dispose of the goods.
 `forward_notice`, `answer_notice`: a damage notice to pass on or to answer (TT-24). `report_window`: the last moment for a report
 that the site may want to make. `fine`: a finding that time alone will bring, unless the site acts."""
+
+CHANGED: Final = "duties.changed"
+COMPLETE: Final = "duties.complete"
+ESCALATED: Final[frozenset[DutyKind]] = frozenset({"contact", "progress", "settle", "follow_up"})
+"""The kinds of which it is said, by `duties.complete`, that a missed term is not one whose news is still on its way."""
+_LAST_SECOND: Final = timedelta(seconds=1)
 
 
 class Duty(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -81,11 +87,28 @@ class DutiesData(msgspec.Struct, frozen=True, kw_only=True):
     duties: list[Duty]
 
 
-def decode_duties(value: bytes) -> tuple[OutputEvent, DutiesData]:
+class CompleteData(msgspec.Struct, frozen=True, kw_only=True):
+    """`data` of `duties.complete`, which comes once a term of an escalated kind is over.
+
+    What the input topics held of the waybills of `partition` at `complete_until` is in the lists that stand before this
+    record in the same partition.
+    """
+
+    partition: int
+    complete_until: datetime
+
+
+def missed_at(due_at: datetime, as_of: datetime) -> datetime:
+    """The moment until which duties must be complete for a term in a list found at `as_of` to be called missed."""
+    return max(due_at + _LAST_SECOND, as_of)
+
+
+def decode_duties(value: bytes) -> tuple[OutputEvent, DutiesData | CompleteData]:
     """Decode a record of `arbitration.duties`. Raises msgspec.MsgspecError where it is not one."""
     event = _envelope.decode(value)
-    return event, _duties.decode(event.data)
+    return event, (_complete if event.type == COMPLETE else _duties).decode(event.data)
 
 
 _envelope = msgspec.json.Decoder(OutputEvent)
 _duties = msgspec.json.Decoder(DutiesData)
+_complete = msgspec.json.Decoder(CompleteData)

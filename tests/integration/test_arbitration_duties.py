@@ -9,11 +9,13 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import pytest
 
+from services.arbitration.handlers.publishing import DUTIES
 from shared.bus.partitioner import partition_of
 from shared.clock import advance
-from shared.events.duties import DutiesData, decode_duties
+from shared.events.duties import CompleteData, DutiesData, decode_duties
 from tests.support.arbitration import PARTITIONS, Arbitration, arbitration, new_subject
 from tests.support.bus import read_topic, until
 from tests.support.line import event, parcel
@@ -35,6 +37,7 @@ async def hub(parts: Parts, database: DatabaseFactory, tmp_path: Path) -> AsyncI
         database("arbitration"),
         clock_file=tmp_path / "clock.json",
         projection_poll_ms=50,
+        duties_complete_ms=50,
     ) as running:
         yield running
 
@@ -44,9 +47,10 @@ async def published(hub: Arbitration, subject: str) -> dict[int, DutiesData]:
     found: dict[int, DutiesData] = {}
     ids: dict[int, str] = {}
     partition = partition_of(subject.encode(), PARTITIONS)
-    for key, value, _ in await read_topic(hub.settings, "arbitration.duties", partition):
+    for key, value, _ in await read_topic(hub.settings, DUTIES, partition):
         if key == subject.encode():
             envelope, data = decode_duties(value)
+            assert isinstance(data, DutiesData)
             assert envelope.subject == subject == f"{data.network}/{data.waybill}"
             assert ids.setdefault(data.revision, envelope.id) == envelope.id
             found[data.revision] = data
@@ -223,3 +227,65 @@ async def test_nothing_is_lost_over_a_restart_and_a_rebalance(
     async with copy() as three:
         warned = await told(three, late, "fine/TT-04/BJ02")
         assert warned.duties[0].due_at == due - timedelta(seconds=1)
+
+
+@pytest.mark.parametrize("stage", ["positions", "duties"])
+async def test_a_term_is_complete_only_behind_what_kept_it(hub: Arbitration, stage: str) -> None:
+    """The event that kept it is being taken in, or decided, when the term is over."""
+    table, mode, _ = stalled = STALLED[stage]
+    subject, now = new_subject(), hub.clock.now()
+    partition = partition_of(subject.encode(), PARTITIONS)
+    await hub.publish(*parcel(subject, now - timedelta(days=4)), opened(subject, now))
+    lists = await told(hub, subject, "contact/C1")
+    (due_at,) = [duty.due_at for duty in lists.duties if duty.duty_id == "contact/C1"]
+    assert due_at
+    before = len(await read_topic(hub.settings, DUTIES, partition))
+    connection = await asyncpg.connect(hub.settings.database_url)
+    async with connection.transaction():
+        await connection.execute(f"LOCK TABLE {table} IN {mode} MODE")
+        await hub.publish(contacted(subject, now))
+        await until(lambda: _waits(connection, stalled), "the work stands still")
+        await clock_to(hub, due_at + timedelta(minutes=1))
+        await until(lambda: _waits(connection, stalled, over=True), "the term is looked at")
+    said: list[DutiesData | CompleteData] = []
+
+    async def complete() -> bool:
+        records = (await read_topic(hub.settings, DUTIES, partition))[before:]
+        said[:] = [decode_duties(value)[1] for key, value, _ in records if _concerns(key, subject)]
+        return any(isinstance(one, CompleteData) and one.complete_until > due_at for one in said)
+
+    await until(complete, lambda: f"the term is complete: {said}")
+    first, *others = said
+    assert isinstance(first, DutiesData)
+    assert [duty.duty_id for duty in first.duties] == ["complaint/C1", "progress/C1", "settle/C1"]
+    assert all(isinstance(one, CompleteData) for one in others)
+
+    async def nothing_waits() -> bool:
+        over = "SELECT EXISTS (SELECT FROM terms WHERE missed_at <= $1)"
+        return not await connection.fetchval(over, hub.clock.now())
+
+    await until(nothing_waits, "everything that is over was said to be complete")
+    await connection.close()
+
+
+Stalled = tuple[str, str, str]
+STALLED: dict[str, Stalled] = {
+    "positions": ("partition_positions", "SHARE", ""),
+    "duties": ("duties", "ACCESS EXCLUSIVE", "SELECT EXISTS (SELECT FROM reviews WHERE partition%"),
+}
+"""Where the work is held up: the table, the lock, and what is asked over and over by who waits for the work."""
+
+
+async def _waits(connection: asyncpg.Connection, stalled: Stalled, *, over: bool = False) -> bool:
+    """Whether the work stands at the table; `over`: and somebody asks whether it is done."""
+    waiting = "SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted AND relation = $1::text::regclass)"
+    asking = "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE query LIKE $1)"
+    table, _, asked = stalled
+    # What is read in a transaction stays as it was first seen, unless it is cleared.
+    await connection.execute("SELECT pg_stat_clear_snapshot()")
+    asks = not (over and asked) or await connection.fetchval(asking, asked)
+    return bool(asks and await connection.fetchval(waiting, table))
+
+
+def _concerns(key: bytes, subject: str) -> bool:
+    return key == subject.encode() or key.startswith(b"partition/")

@@ -11,9 +11,7 @@ from typing import Any
 import asyncpg
 import msgspec
 import pytest
-from alembic import command
-from alembic.config import Config
-from sqlalchemy import Connection, insert
+from sqlalchemy import insert
 
 from shared.bus.tables import partition_positions
 from shared.clock import Clock
@@ -21,7 +19,14 @@ from shared.db import create_engine
 from shared.events.duties import DutiesData
 from tests.support.bus import until
 from tests.support.moved import WAYBILL, Moved, own_notify, shown
-from tests.support.notify import NOTICES_TOPIC, NotifyProcess, duties_record, published, site_of
+from tests.support.notify import (
+    NOTICES_TOPIC,
+    NotifyProcess,
+    duties_record,
+    published,
+    site_of,
+    upgrade_notify,
+)
 from tests.support.parts import DatabaseFactory, Parts
 from tests.support.topics import end_offsets
 from tests.support.verdicts import VERDICTS_TOPIC, new_network, record_of
@@ -69,7 +74,7 @@ async def test_after_an_outage_nobody_is_reminded_of_what_was_done_meanwhile(
         await moved.tell(1, contact)
         await moved.tell(1, contact, waybill="560000000002")
         process.stop()
-        moved.until(moved.opened_at + 21 * HOUR)
+        await moved.until(moved.opened_at + 21 * HOUR)
         await process.publish(moved.record(2))
         await process.start()
         found = await moved.wait_for([("contact_due", "BJ02")])
@@ -97,7 +102,7 @@ async def test_two_copies_say_everything_once(
             *(moved.record(1, contact, *fines, waybill=f"56{number:010d}") for number in range(200))
         )
         for hours in (20, 24.1, 27):
-            moved.until(moved.opened_at + timedelta(hours=hours))
+            await moved.until(moved.opened_at + timedelta(hours=hours))
             await moved.nothing_is_due()
         await process.drained()
         twin.stop()
@@ -129,7 +134,7 @@ async def test_a_kill_while_reminders_are_said_loses_none_and_doubles_none(
         await process.start()
         contact = moved.duty("contact", due_at=moved.opened_at + 24 * HOUR)
         await process.told(*(moved.record(1, contact, waybill=f"56{number:010d}") for number in range(500)))
-        moved.until(moved.opened_at + 21 * HOUR)
+        await moved.until(moved.opened_at + 21 * HOUR)
         await until(some_said, "reminders are being said")
         process.stop(signal.SIGKILL)
         left = await connection.fetchval("SELECT count(*) FROM reminders WHERE about = 'duty/contact/C1'")
@@ -163,7 +168,7 @@ async def test_a_database_that_knew_verdicts_only_reads_duties_from_their_beginn
     engine = create_engine(process.settings)
     ends = await end_offsets(process.settings, VERDICTS_TOPIC)
     async with engine.begin() as connection:
-        await connection.run_sync(_upgrade, "0002")
+        await connection.run_sync(upgrade_notify, "0002")
         stored = [
             {"consumer_group": group, "partition": number, "epoch": 1, "owner": "old", "positions": [end]}
             for number, end in ends.items()
@@ -178,10 +183,3 @@ async def test_a_database_that_knew_verdicts_only_reads_duties_from_their_beginn
         process.stop()
     # The verdict was read before the change, and is not read again.
     assert [one["occasion"] for one in items] == ["complaint_opened"]
-
-
-def _upgrade(connection: Connection, revision: str) -> None:
-    config = Config()
-    config.set_main_option("script_location", "services/notify/migrations")
-    config.attributes["connection"] = connection
-    command.upgrade(config, revision)

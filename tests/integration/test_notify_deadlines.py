@@ -39,12 +39,12 @@ async def test_a_complaints_whole_life(moved: Moved) -> None:
     await moved.tell(1, complaint, contact, progress, settle)
     await now_told(("complaint_opened", "BJ02", opened_at, contact.due_at))
 
-    moved.until(opened_at + 20 * HOUR)
+    await moved.until(opened_at + 20 * HOUR)
     await now_told(("contact_due", "BJ02", opened_at + 20 * HOUR, contact.due_at))
-    moved.until(opened_at + 22 * HOUR)
+    await moved.until(opened_at + 22 * HOUR)
     await now_told(("progress_due", "DESK1", opened_at + 22 * HOUR, progress.due_at))
     missed = opened_at + 24 * HOUR + timedelta(seconds=1)
-    moved.until(missed)
+    await moved.until(missed)
     await now_told(
         ("contact_overdue", "BJ00", missed, contact.due_at),
         ("contact_overdue", "HQ-MANAGER", missed, contact.due_at),
@@ -52,22 +52,22 @@ async def test_a_complaints_whole_life(moved: Moved) -> None:
     )
     # Contacted late: nothing more is said of it.
     await moved.tell(2, complaint, settle)
-    moved.until(opened_at + 48 * HOUR)
+    await moved.until(opened_at + 48 * HOUR)
     await now_told(("settle_due", "BJ02", opened_at + 48 * HOUR, settle.due_at))
 
     settled_at = opened_at + 50 * HOUR
-    moved.until(settled_at)
+    await moved.until(settled_at)
     follow_up = moved.duty(
         "follow_up", rule="SD-05", site=None, desk="desk1", begun_at=settled_at, due_at=settled_at + 72 * HOUR
     )
     await moved.tell(3, follow_up)
-    moved.until(settled_at + 48 * HOUR)
+    await moved.until(settled_at + 48 * HOUR)
     await now_told(("follow_up_due", "DESK1", settled_at + 48 * HOUR, follow_up.due_at))
     # Closed in time; redelivery and late copies of what was bring nothing back.
     await moved.tell(4)
     await moved.tell(1, complaint, contact, progress, settle)
     await moved.tell(3, follow_up)
-    moved.until(settled_at + 10 * 24 * HOUR)
+    await moved.until(settled_at + 10 * 24 * HOUR)
     await moved.nothing_is_due()
     await now_told()
 
@@ -107,7 +107,7 @@ async def test_warnings_of_one_site_are_one_notice_and_those_turned_away_are_not
         await moved.notify.publish(moved.record(1, listed, waybill=f"5600000001{number:02d}"))
     await moved.tell(2, waybill="560000000100")
     await moved.notify.drained()
-    moved.until(due_at - 3 * HOUR)
+    await moved.until(due_at - 3 * HOUR)
     found = await moved.wait_for([("fines_ahead", "BJ02"), ("fines_ahead", "SH03")])
     (notice,) = [one for one in found if one["site"] == "BJ02"]
     assert "58 票" in notice["title"]
@@ -129,14 +129,14 @@ async def test_the_time_to_appeal_is_reminded_of_unless_it_was_used(moved: Moved
     before = await moved.notices()
     (end,) = {one["due_at"] for one in before if "due_at" in one}
     reminded_at = datetime.fromisoformat(end) - 24 * HOUR
-    moved.until(reminded_at - MINUTE)
+    await moved.until(reminded_at - MINUTE)
     await moved.nothing_is_due()
     assert len(await moved.notices()) == len(before)
-    moved.until(reminded_at)
+    await moved.until(reminded_at)
     await moved.nothing_is_due()
     (closing,) = [one for one in await moved.notices() if one["occasion"] == "appeal_closing"]
     assert (closing["waybill"], closing["site"], closing["due_at"]) == ("560000000001", "BJ02", end)
-    moved.until(reminded_at + 48 * HOUR)
+    await moved.until(reminded_at + 48 * HOUR)
     await moved.nothing_is_due()
     assert len(await moved.notices()) == len(before) + 1
 

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 import pytest
 from sqlalchemy import text
 
-from shared.bus.outbox import OutboxRelay, enqueue
+from shared.bus.outbox import OutboxRelay, enqueue, is_left, newest
 from shared.bus.producer import Producer
 from shared.db import create_engine
 from shared.settings import ServiceSettings
@@ -166,3 +166,18 @@ async def test_rows_that_one_relay_holds_do_not_stop_the_other(bus: Group) -> No
     async with relaying(bus):
         await until_empty(bus)
     assert await published(bus) == ["free", "held"]
+
+
+async def test_what_is_left_is_told_from_what_came_later(bus: Group) -> None:
+    async with bus.engine.connect() as connection:
+        assert await newest(connection) == 0
+    await put(bus, "a")
+    async with bus.engine.begin() as connection:
+        last = await newest(connection)
+        assert await is_left(connection, last)
+    async with relaying(bus):
+        await until_empty(bus)
+    await put(bus, "b")
+    async with bus.engine.begin() as connection:
+        assert not await is_left(connection, last)
+        assert await newest(connection) > last

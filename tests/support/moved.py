@@ -14,7 +14,7 @@ from shared.bus.producer import OutRecord
 from shared.clock import Clock, advance
 from shared.events.duties import DutiesData, Duty
 from tests.support.bus import until
-from tests.support.notify import NotifyProcess, duties_record
+from tests.support.notify import NotifyProcess, complete_records, duties_record
 from tests.support.parts import Parts
 from tests.support.verdicts import new_network
 from tests.unit.notify.duties import duty
@@ -33,11 +33,17 @@ class Moved:
         self.network = new_network()
         self.opened_at = self.clock.now()
 
-    def until(self, moment: datetime) -> None:
-        """Move the clock to `moment`; it never goes back."""
+    async def until(self, moment: datetime, *, complete: bool = True) -> None:
+        """Move the clock to `moment`, it never goes back; arbitration is up to date there, unless not `complete`."""
         advance(self.clock_file, max(timedelta(), moment - self.clock.now()))
         # A clock looks at its file now and then; a new one looks at once.
         self.clock = Clock(self.clock_file)
+        if complete:
+            await self.complete()
+
+    async def complete(self) -> None:
+        """Say as arbitration does that all duties up to now are published."""
+        await self.notify.publish(*complete_records(self.notify.settings, self.clock.now()))
 
     async def tell(self, revision: int, *duties: Duty, waybill: str = WAYBILL) -> None:
         """Publish a waybill's duties, as found now, and wait until they are taken in."""

@@ -11,7 +11,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Connection
 
+from services.arbitration.handlers.publishing import complete_record
 from services.notify.domain.findings import telling_of
 from services.notify.handlers.duties import DUTIES_TOPIC
 from shared.bus.producer import OutRecord
@@ -111,6 +115,20 @@ def duties_record(data: DutiesData) -> OutRecord:
         data=msgspec.Raw(msgspec.json.encode(data)),
     )
     return OutRecord(DUTIES_TOPIC, subject.encode(), msgspec.json.encode(event))
+
+
+def complete_records(settings: ServiceSettings, complete_until: datetime) -> list[OutRecord]:
+    """What arbitration publishes when every partition's duties are complete."""
+    made = (complete_record(number, complete_until) for number in range(settings.partitions))
+    return [OutRecord(DUTIES_TOPIC, key.encode(), value, number) for number, key, value in made]
+
+
+def upgrade_notify(connection: Connection, revision: str) -> None:
+    """Bring the schema to an older revision than the service would."""
+    config = Config()
+    config.set_main_option("script_location", "services/notify/migrations")
+    config.attributes["connection"] = connection
+    command.upgrade(config, revision)
 
 
 class Stream:

@@ -1,9 +1,10 @@
-"""The records that a decision publishes, by the partition of their waybill: verdict versions and changed duties."""
+"""What is published, by the partition of the waybills: verdict versions, changed duties, and until when these are complete."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
 from typing import Final
 
 import msgspec
@@ -14,7 +15,7 @@ from services.arbitration.judging import SOURCE, Judgement
 from services.arbitration.store import duties
 from services.arbitration.store.duties import Published
 from shared.bus.outbox import enqueue
-from shared.events.duties import DutiesData
+from shared.events.duties import CHANGED, COMPLETE, ESCALATED, CompleteData, DutiesData, missed_at
 from shared.events.outputs import OutputEvent
 from shared.ids import stable_id
 
@@ -43,6 +44,7 @@ async def publish_duties(
 ) -> int:
     """Publish the lists of duties that differ from the `last` published ones; returns how many."""
     changed, records = [], []
+    terms: list[tuple[int, datetime]] = []
     for outcome in outcomes:
         before = last.get(outcome.subject)
         if outcome.outlook is None or not (before or outcome.outlook.duties):
@@ -52,7 +54,9 @@ async def publish_duties(
             revision = before.revision + 1 if before is not None else 1
             changed.append(Published(outcome.subject, revision, digest))
             records.append((outcome.partition, outcome.subject, duties_record(outcome, revision)))
+            terms += ((outcome.partition, missed) for missed in _terms(outcome))
     await duties.keep(driver, changed)
+    await duties.await_terms(driver, terms)
     await _publish(connection, DUTIES, records)
     return len(changed)
 
@@ -74,12 +78,41 @@ def duties_record(outcome: Judgement, revision: int) -> bytes:
     event = OutputEvent(
         id=str(stable_id("duties", outcome.subject, revision)),
         source=SOURCE,
-        type="duties.changed",
+        type=CHANGED,
         subject=outcome.subject,
         time=looked.now,
         data=msgspec.Raw(_encoder.encode(data)),
     )
     return _encoder.encode(event)
+
+
+def _terms(outcome: Judgement) -> Iterator[datetime]:
+    assert outcome.looked is not None
+    assert outcome.outlook is not None
+    for duty in outcome.outlook.duties:
+        if duty.kind in ESCALATED and duty.due_at is not None:
+            yield missed_at(duty.due_at, outcome.looked.now)
+
+
+async def publish_completeness(
+    connection: AsyncConnection, partitions: Sequence[int], complete_until: datetime
+) -> None:
+    """Publish that the duties of `partitions` are complete. No list that this is said of may be in the outbox still."""
+    await _publish(connection, DUTIES, (complete_record(number, complete_until) for number in partitions))
+
+
+def complete_record(partition: int, complete_until: datetime) -> Keyed:
+    """The `duties.complete` of a partition."""
+    subject = f"partition/{partition}"
+    event = OutputEvent(
+        id=str(stable_id("complete", subject, complete_until.isoformat())),
+        source=SOURCE,
+        type=COMPLETE,
+        subject=subject,
+        time=complete_until,
+        data=msgspec.Raw(_encoder.encode(CompleteData(partition=partition, complete_until=complete_until))),
+    )
+    return partition, subject, _encoder.encode(event)
 
 
 async def _publish(connection: AsyncConnection, topic: str, records: Iterable[Keyed]) -> None:

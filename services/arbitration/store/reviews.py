@@ -89,6 +89,18 @@ async def due(connection: Connection, partitions: Sequence[int], until: datetime
     return [Review(*row) for row in rows]
 
 
+async def any_asked(connection: Connection, partitions: Sequence[int], until: datetime) -> bool:
+    """Whether a look is still to be made that an event or a person asked for by `until`."""
+    found: bool = await connection.fetchval(
+        "SELECT EXISTS (SELECT FROM reviews WHERE partition = ANY($1::smallint[])"
+        " AND priority = ANY($2::smallint[]) AND due_at <= $3)",
+        partitions,
+        (RETRY, AT_ONCE),
+        until,
+    )
+    return found
+
+
 async def delete(connection: Connection, addresses: Sequence[str]) -> None:
     """Delete exactly the rows read."""
     await connection.execute("DELETE FROM reviews WHERE ctid = ANY($1::text[]::tid[])", addresses)

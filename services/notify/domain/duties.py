@@ -9,9 +9,7 @@ from typing import Final
 
 from services.notify.domain.sayings import COMPLAINTS_FIRST, OTHERS, Role, Saying
 from services.notify.domain.telling import storable
-from shared.events.duties import DutiesData, Duty, DutyKind
-
-LAST_SECOND_OVER: Final = timedelta(seconds=1)
+from shared.events.duties import DutiesData, Duty, DutyKind, missed_at
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,10 +184,17 @@ def _planned(
                 bundle=bundle,
             )
     if plan.after and due_at > now - limits.news_within:
-        over = due_at + LAST_SECOND_OVER
-        until = due_at + limits.news_within
         yield _saying(
-            duty, plan, plan.after, new, partition, mark=due_at, at=over, until=until, due_at=due_at
+            duty,
+            plan,
+            plan.after,
+            new,
+            partition,
+            mark=due_at,
+            at=missed_at(due_at, new.as_of),
+            until=due_at + limits.news_within,
+            due_at=due_at,
+            escalation=True,
         )
 
 
@@ -222,6 +227,7 @@ def _saying(
     at: datetime,
     until: datetime | None = None,
     due_at: datetime | None = None,
+    escalation: bool = False,
     bundle: str | None = None,
     terms: tuple[Duty, ...] = (),
     site: str | None = None,
@@ -236,6 +242,7 @@ def _saying(
         at=at,
         until=until,
         urgency=plan.urgency,
+        escalation=escalation,
         bundle=bundle,
         partition=partition,
         site=site or duty.site,

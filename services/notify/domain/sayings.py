@@ -36,6 +36,8 @@ class Saying(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     until: datetime | None = None
     """Pointless after this moment; None: at any time."""
     urgency: int = OTHERS
+    escalation: bool = False
+    """Whether it says that a term was missed: waits until the duties of its partition are complete up to `at`."""
     bundle: str | None = None
     """Sayings of one bundle become one notice."""
     partition: int

@@ -15,18 +15,17 @@ from services.notify.handlers.directory import Directory
 from services.notify.handlers.reading import Reader, subject_of
 from services.notify.handlers.teller import Teller
 from services.notify.settings import NotifySettings
-from services.notify.store import reminders
+from services.notify.store import completeness, reminders
 from services.notify.store import seen as told
 from services.notify.store.seen import SeenDuties
 from shared import metrics
 from shared.bus.dead_letters import DeadLetter, record_dead_letters
 from shared.bus.records import Record
 from shared.clock import Clock
-from shared.events.duties import DutiesData, decode_duties
+from shared.events.duties import CHANGED, COMPLETE, CompleteData, DutiesData, decode_duties
 from shared.events.outputs import NoticeData
 
 DUTIES_TOPIC = "arbitration.duties"
-DUTIES_TYPE = "duties.changed"
 
 _forwarding = metrics.histogram(
     "complaint_forwarding_seconds",
@@ -57,14 +56,24 @@ class DutyHandler:
         self._teller = teller
         self._directory = directory
         self._wake = wake
-        self._reader = Reader(DUTIES_TYPE, decode_duties, subject_of)
+        self._reader = Reader((CHANGED, COMPLETE), decode_duties, _subject_of)
 
     async def handle(self, connection: AsyncConnection, records: Sequence[Record]) -> None:
         """Store what `records` give cause to say now and later; what is no list of duties becomes a dead letter."""
         letters: list[DeadLetter] = []
-        changes = [(r, data) for r in records if (data := self._reader.read(r, letters)) is not None]
+        changes: list[tuple[Record, DutiesData]] = []
+        complete: dict[int, datetime] = {}
+        for record in records:
+            data = self._reader.read(record, letters)
+            if isinstance(data, DutiesData):
+                changes.append((record, data))
+            elif data is not None and data.partition == record.partition:
+                # Elsewhere it would not stand behind the lists that it is about.
+                until = data.complete_until
+                complete[data.partition] = max(until, complete.get(data.partition, until))
         if changes:
             await self._take(connection, changes)
+        await completeness.advance(connection, complete)
         await record_dead_letters(connection, letters, self._clock.now())
 
     def committed(self, partitions: Sequence[int]) -> None:
@@ -102,6 +111,10 @@ class DutyHandler:
         await reminders.drop(connection, batch.dropped)
         await reminders.plan(connection, batch.planned.values())
         _measure(await self._teller.tell(connection, batch.tellings, now), opened)
+
+
+def _subject_of(data: DutiesData | CompleteData) -> str:
+    return f"partition/{data.partition}" if isinstance(data, CompleteData) else subject_of(data)
 
 
 def _measure(added: Sequence[NoticeData], opened: dict[str, datetime]) -> None:

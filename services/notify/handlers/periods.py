@@ -27,7 +27,7 @@ class PeriodHandler:
         """`wake` is called when jobs may have been stored."""
         self._clock = clock
         self._wake = wake
-        self._reader = Reader(PERIOD_TYPE, decode_period, _subject_of)
+        self._reader = Reader((PERIOD_TYPE,), decode_period, _subject_of)
 
     async def handle(self, connection: AsyncConnection, records: Sequence[Record]) -> None:
         """Store a job for each closed month; what is none becomes a dead letter."""

@@ -36,16 +36,17 @@ class Unreadable(Exception):
 
 
 class Reader(Generic[T]):
-    """Reads the records of a topic that carries `event_type` only; what is no such event becomes a dead letter."""
+    """Reads the records of a topic that carries `event_types` only; what is no such event becomes a dead letter."""
 
     def __init__(
         self,
-        event_type: str,
+        event_types: tuple[str, ...],
         decode: Callable[[bytes], tuple[OutputEvent, T]],
         subject_of: Callable[[T], str],
     ) -> None:
         """`subject_of` says what the event's subject and the record's key must be."""
-        self._event_type = event_type
+        self._event_types = event_types
+        self._carried = " and ".join(event_types)
         self._decode = decode
         self._subject_of = subject_of
         self._fuse = Fuse()
@@ -68,12 +69,12 @@ class Reader(Generic[T]):
             event, said = self._decode(record.value or b"")
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             raise Unreadable(
-                "malformed", f"The record is no {self._event_type} of the wire contract: {error}"
+                "malformed", f"The record is no {self._carried} of the wire contract: {error}"
             ) from None
         subject = self._subject_of(said)
-        if event.type != self._event_type:
+        if event.type not in self._event_types:
             raise Unreadable(
-                "unknown_type", f"This topic carries {self._event_type} only, not {event.type[:64]}."
+                "unknown_type", f"This topic carries {self._carried} only, not {event.type[:64]}."
             )
         if event.subject != subject or record.key != subject.encode():
             raise Unreadable(

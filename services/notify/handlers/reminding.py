@@ -1,7 +1,8 @@
 """What falls due is said: a loop beside the consumer, on the stored moments, in any number of copies.
 
 A reminder waits until its partition's topics have been read to the ends that they had when it fell due: after an outage a
-site must not be reminded of what it has done meanwhile.
+site must not be reminded of what it has done meanwhile. An escalation waits too until arbitration has said that the duties of
+its partition are complete: while that service is behind, nobody is told of a term that was kept.
 """
 
 from __future__ import annotations

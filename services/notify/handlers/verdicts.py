@@ -60,7 +60,7 @@ class VerdictHandler:
         self._clock = clock
         self._teller = teller
         self._wake = wake
-        self._reader = Reader(VERDICT_TYPE, decode_verdict, subject_of)
+        self._reader = Reader((VERDICT_TYPE,), decode_verdict, subject_of)
 
     async def handle(self, connection: AsyncConnection, records: Sequence[Record]) -> None:
         """Store and publish the notices for `records`; what is no verdict becomes a dead letter."""

@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import DateTime, Integer, LargeBinary, SmallInteger, Text, Uuid, text
+from sqlalchemy import Boolean, DateTime, Integer, LargeBinary, SmallInteger, Text, Uuid, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.notify.domain.sayings import Saying
@@ -40,7 +40,7 @@ async def take_single(
 ) -> list[Saying]:
     """Take away up to `limit` of what fell due by the moment `ready` gives each partition; the most urgent first.
 
-    What another copy is taking is left to it. Planned again, it names the notice that exists, and makes none.
+    Escalations are left where the duties of their partition are not known to be complete. What another copy is taking is left to it. Planned again, it names the notice that exists, and makes none.
     """
     rows = await connection.execute(_TAKE_SINGLE, {**_ready(ready), "limit": limit})
     return _decoded(rows.scalars())
@@ -70,6 +70,7 @@ def _columns(planned: Sequence[tuple[str, Saying]]) -> dict[str, list[Any]]:
         "urgency": [saying.urgency for saying in sayings],
         "bundle": [saying.bundle for saying in sayings],
         "partition": [saying.partition for saying in sayings],
+        "escalation": [saying.escalation for saying in sayings],
         "content": [_encoder.encode(saying) for saying in sayings],
     }
 
@@ -94,6 +95,7 @@ _PLANNED = {
     "urgency": SmallInteger,
     "bundle": Text,
     "partition": Integer,
+    "escalation": Boolean,
     "content": LargeBinary,
 }
 _PLAN = text(
@@ -111,7 +113,8 @@ _ANY_DUE = text("SELECT EXISTS (SELECT FROM reminders WHERE said_at IS NULL AND 
 
 _FALLEN_DUE = """
     FROM reminders JOIN unnest(:partitions, :moments) AS ready (partition, moment) USING (partition)
-    WHERE said_at IS NULL AND remind_at <= :last AND remind_at <= ready.moment"""
+    WHERE said_at IS NULL AND remind_at <= :last AND remind_at <= ready.moment AND (NOT escalation OR remind_at <= (
+        SELECT complete_until FROM duties_complete WHERE duties_complete.partition = reminders.partition))"""
 _READY_PARAMETERS = (array_of("partitions", Integer), array_of("moments", DateTime(timezone=True)))
 _TAKE_SINGLE = text(
     f"""DELETE FROM reminders WHERE reminder_id IN (

@@ -8,6 +8,7 @@ from sqlalchemy import (
     ARRAY,
     CHAR,
     BindParameter,
+    Boolean,
     Column,
     DateTime,
     Index,
@@ -93,9 +94,18 @@ reminders = Table(
     Column("urgency", SmallInteger, nullable=False),
     Column("bundle", Text),
     Column("partition", Integer, nullable=False),
+    Column("escalation", Boolean, nullable=False),
     Column("content", LargeBinary, nullable=False, comment="JSON: what is to be said"),
     Column("said_at", DateTime(timezone=True)),
     comment="what is to be said at a later moment; gone once what it is about is done",
+)
+
+duties_complete = Table(
+    "duties_complete",
+    metadata,
+    Column("partition", Integer, primary_key=True),
+    Column("complete_until", DateTime(timezone=True), nullable=False),
+    comment="up to which moment the duties read of each partition are complete: escalations wait for it",
 )
 
 preferences = Table(

@@ -12,7 +12,7 @@ import pytest
 from services.notify.domain.duties import PLANS, Said, Step, advance
 from services.notify.domain.occasions import OCCASIONS
 from services.notify.domain.sayings import Saying, bundled, telling
-from shared.events.duties import DutiesData, Duty, DutyKind
+from shared.events.duties import ESCALATED, DutiesData, Duty, DutyKind
 from tests.unit.notify.duties import (
     COMPLAINT,
     CONTACT,
@@ -86,6 +86,22 @@ def test_a_complaint_without_a_site_is_told_to_headquarters_and_then_to_its_site
     found = step([nobodys], duties(2, COMPLAINT, CONTACT))
     assert [(said.occasion, said.site) for said in found.say] == [("complaint_opened", "BJ02")]
     assert found.drop == ["duty/complaint/C1"]
+
+
+def test_what_is_found_after_its_term_is_escalated_no_sooner_than_it_was_found() -> None:
+    assert CONTACT.due_at
+    found = CONTACT.due_at + HOUR
+    (late,) = step([], duties(1, CONTACT, as_of=found), now=found).plan
+    assert (late.occasion, late.at, late.escalation) == ("contact_overdue", found, True)
+
+
+def test_arbitration_says_for_every_kind_that_is_escalated_when_its_lists_are_complete() -> None:
+    assert {kind for kind, plan in PLANS.items() if plan.after} == ESCALATED
+    for kind, plan in PLANS.items():
+        sayings = step([], duties(1, duty(kind, due_at=OPENED_AT + 100 * HOUR))).plan
+        assert [saying.escalation for saying in sayings] == [False] * bool(plan.before) + [True] * bool(
+            plan.after
+        )
 
 
 def test_what_stays_is_not_told_again_and_what_is_done_is_dropped() -> None:
