@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any, Final
@@ -103,13 +103,13 @@ class Destinations:
         for name, url in urls.items():
             if name.partition("-")[0] == "notify":
                 asked = f"{url}/v1/preferences/{NETWORK}/{site}"
-                await _until_found(lambda asked=asked: client.get(asked), asked)
+                await _until_found(client, asked)
 
 
-async def _until_found(ask: Callable[[], Awaitable[httpx.Response]], what: str) -> None:
+async def _until_found(client: httpx.AsyncClient, url: str) -> None:
     async with asyncio.timeout(_REACHED_S):
-        while (answer := await ask()).status_code != 200:
-            assert answer.status_code == 404, f"{what}: {answer.text}"
+        while (answer := await client.get(url)).status_code != 200:
+            assert answer.status_code == 404, f"{url}: {answer.text}"
             await asyncio.sleep(_POLL_S)
 
 
@@ -121,9 +121,9 @@ def _is_signed(secret: str, request: Request) -> bool:
     return True
 
 
-async def shown_delivered(stack: Stack) -> list[dict[str, Any]]:
+async def shown_delivered(stack: Stack) -> list[Mapping[str, Any]]:
     """Every webhook that notify's API shows as delivered."""
-    found: list[dict[str, Any]] = []
+    found: list[Mapping[str, Any]] = []
     asked: dict[str, Any] = {"channel": "webhook", "state": "delivered", "limit": 500}
     async with httpx.AsyncClient(headers=stack.headers, trust_env=False, timeout=20) as client:
         while True:

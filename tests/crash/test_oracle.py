@@ -268,7 +268,7 @@ BREAKAGES: dict[str, tuple[Callable[[Snapshot], object], str]] = {
     ),
     "a webhook that was not made": (lambda s: s.notices.pop(_webhook(s)), "no webhook: "),
     "a webhook that waits": (
-        lambda s: s.notices[_webhook(s)].update(state="queued"),
+        lambda s: s.notices.append({**s.notices.pop(_webhook(s)), "state": "queued"}),
         "not sent: ",
     ),
     "a webhook that nobody received": (lambda s: s.arrivals.requests.pop(), "never received: "),

@@ -291,7 +291,7 @@ async def test_names_that_hang_delay_only_their_own_destinations(
         return known("127.0.0.1", *asked)
 
     monkeypatch.setattr(socket, "getaddrinfo", look_up)
-    quick = {"webhook_resolver_threads": 2, "webhook_resolver_patience_ms": 20}
+    quick: dict[str, Any] = {"webhook_resolver_threads": 2, "webhook_resolver_patience_ms": 20}
     async with channel(**quick, webhook_timeout_ms=10_000) as made:
 
         async def send_to(host: str) -> Answer:
