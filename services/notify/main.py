@@ -23,7 +23,7 @@ from services.notify.handlers.reports import Reports
 from services.notify.handlers.teller import Teller
 from services.notify.handlers.verdicts import VERDICTS_TOPIC, VerdictHandler
 from services.notify.settings import NotifySettings
-from services.notify.store.deliveries import Attachment, attachments_of
+from services.notify.store.attachments import Attachment, attachment_sizes, attachments_of
 from services.notify.texts import Texts
 from shared import log
 from shared.bus.assignment import RunnerLimits
@@ -52,11 +52,15 @@ def application(settings: NotifySettings) -> FastAPI:
         async with service.engine.connect() as connection:
             return await attachments_of(connection, notice_ids)
 
+    async def sizes_of(notice_ids: Sequence[UUID]) -> dict[UUID, int]:
+        async with service.engine.connect() as connection:
+            return await attachment_sizes(connection, notice_ids)
+
     sender = Sender(
         service.engine,
         service.clock,
         settings,
-        [WebhookChannel(settings), MailChannel(settings, texts, files_of)],
+        [WebhookChannel(settings), MailChannel(settings, texts, files_of, sizes_of)],
         directory.address_of,
         published=service.relay.wake,
     )

@@ -22,7 +22,7 @@ SAMPLES = TEMPLATES / "samples.yaml"
 _TYPES: Mapping[str, Any] = {
     "duty": Duty,
     "terms": list[Duty],
-    "items": list[tuple[str, Duty]],
+    "items": list[tuple[str, list[Duty]]],
     "finding": Finding,
     "before": Finding | None,
     "stake": Stake,

@@ -112,7 +112,9 @@ class NotifySettings(DeliverySettings):
     jobs_at_once: int = Field(4, ge=1, description="reports that a copy works on at the same time")
     job_poll_ms: int = Field(1_000, ge=10, description="how often it is looked for reports that fell due")
     job_lease_s: float = Field(
-        120.0, gt=0, description="seconds that a worker has for a report before another may take it"
+        120.0,
+        gt=0,
+        description="seconds after which a report is taken from a worker that has died; renewed while it works",
     )
     job_retry_s: float = Field(
         5.0, gt=0, description="seconds before a report that failed is tried again; doubles"

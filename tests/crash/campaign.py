@@ -14,6 +14,7 @@ from typing import Final
 import httpx
 
 from tests.crash import rig
+from tests.crash.destinations import Arrivals, Destinations
 from tests.crash.direct import Hub
 from tests.crash.load import Load
 from tests.crash.oracle import Expected, examine
@@ -51,6 +52,7 @@ class Outcome:
     load: str = ""
     entries: int = 0
     notices: int = 0
+    webhooks: int = 0
     versions: int = 0
 
     def report(self) -> str:
@@ -60,7 +62,8 @@ class Outcome:
         lines = [
             f"seed {self.seed}: {sum(self.killed.values())} kills ({kills}), {self.zombies} zombies",
             f"load: {self.load}",
-            f"came of it: {self.versions} verdict versions, {self.entries} entries, {self.notices} notices; findings: {rules}",
+            f"came of it: {self.versions} verdict versions, {self.entries} entries, {self.notices} notices, "
+            f"{self.webhooks} webhooks; findings: {rules}",
         ]
         if self.violations:
             lines.append(f"{len(self.violations)} violations; the first is the earliest stage:")
@@ -69,7 +72,9 @@ class Outcome:
                 f"again: python -m tests.crash --seed {self.seed} (the moments of kills follow the load)"
             )
         else:
-            lines.append("nothing lost, nothing double, verdicts, money and notices as recomputed")
+            lines.append(
+                "nothing lost, nothing double, verdicts, money and notices as recomputed, webhooks received"
+            )
         return "\n".join(lines)
 
 
@@ -77,7 +82,11 @@ async def run(stack: Stack, course: Course, say: Say) -> Outcome:
     """Kill, freeze and compare. AssertionError where the stack does not come back."""
     outcome = Outcome(course.seed)
     random = Random(f"{course.seed}/kills")
-    async with Load(stack, course.seed, events_per_s=course.events_per_s) as load:
+    arrivals = Arrivals()
+    async with (
+        Destinations(stack, arrivals, course.seed),
+        Load(stack, course.seed, events_per_s=course.events_per_s) as load,
+    ):
         hub = Hub(stack, load.sent, load.progress, course.seed)
         load.add(asyncio.create_task(hub.publish(load.stopping, parcels_per_s=course.events_per_s / 80)))
         await load.progress.more(100, _STANDSTILL_S)
@@ -95,12 +104,13 @@ async def run(stack: Stack, course: Course, say: Say) -> Outcome:
         say(f"load finished: {load.sent.summary()}")
         await at_rest(stack, timeout_s=_STANDSTILL_S)
         say("at rest; the oracle looks")
-        snapshot = await take(stack)
+        snapshot = await take(stack, arrivals)
         expected = Expected(load.sent, stack.now())
         outcome.violations += examine(load.sent, snapshot, expected) + await _asked(stack)
         outcome.found = dict(expected.by_rule())
         outcome.load = load.sent.summary()
         outcome.entries, outcome.notices = len(snapshot.entries), len(snapshot.notices)
+        outcome.webhooks = len({one.id for one in arrivals.requests if one.taken})
         outcome.versions = len(snapshot.cases) + len(snapshot.superseded)
         return outcome
 

@@ -38,7 +38,9 @@ def _once(snapshot: Snapshot) -> Iterator[str]:
 def _last_word(snapshot: Snapshot, verdicts: Mapping[str, dict[str, Any]]) -> Iterator[str]:
     """The last notice of each site about each finding is of a version that said what the last version says."""
     told: Told = {}
-    of_findings = (row for row in snapshot.notices if row["finding_id"] is not None)
+    of_findings = (
+        row for row in snapshot.notices if row["finding_id"] is not None and row["channel"] == "in_app"
+    )
     for row in sorted(of_findings, key=lambda row: row["version"]):
         told[f"{row['network']}/{row['waybill']}", row["finding_id"], row["site"]] = row
     versions = _versions(snapshot)
@@ -94,7 +96,7 @@ def _ordered(finding: Finding) -> Finding:
 
 
 def _published(snapshot: Snapshot) -> Iterator[str]:
-    """Every notice is on the topic as queued and as delivered, always with the same bytes."""
+    """Every notice is on the topic as queued and as delivered, always with the same bytes; a withdrawn one may be on it."""
     by_id: dict[str, bytes] = {}
     told: dict[str, set[str]] = defaultdict(set)
     for read in snapshot.topics[NOTICES]:
@@ -102,10 +104,10 @@ def _published(snapshot: Snapshot) -> Iterator[str]:
         if by_id.setdefault(event["id"], read.value) != read.value:
             yield f"two notices: id {event['id']} is on the topic with different contents"
         told[event["data"]["notice_id"]].add(event["type"])
-    stored = {str(row["notice_id"]) for row in snapshot.notices}
-    for notice_id in sorted(stored):
+    stored = {str(row["notice_id"]): row["state"] for row in snapshot.notices}
+    for notice_id in sorted(one for one, state in stored.items() if state != "withdrawn"):
         for event_type in _TOLD:
             if event_type not in told[notice_id]:
                 yield f"unpublished: {event_type} of {notice_id} is not on the topic"
-    for notice_id in sorted(told.keys() - stored):
+    for notice_id in sorted(told.keys() - stored.keys()):
         yield f"unstored: notice {notice_id} is on the topic and not stored"

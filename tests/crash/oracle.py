@@ -21,6 +21,7 @@ from tests.crash.notice_oracle import notice_violations
 from tests.crash.period_oracle import period_violations
 from tests.crash.sent import Key, Sent, content_of
 from tests.crash.snapshot import INPUT_TOPICS, VERDICTS, Snapshot
+from tests.crash.webhook_oracle import webhook_violations
 
 SHOWN_MAX: Final = 5
 """Violations of one kind that a report names; the rest is counted."""
@@ -64,6 +65,7 @@ def examine(sent: Sent, snapshot: Snapshot, expected: Expected) -> list[str]:
         lambda: ledger_violations(snapshot, {s: expected.findings(s) for s in expected.decisions}),
         lambda: notice_violations(snapshot, verdicts),
         lambda: period_violations(snapshot),
+        lambda: webhook_violations(snapshot),
     )
     return [sentence for check in checks for sentence in _bounded(check())]
 

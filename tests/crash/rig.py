@@ -24,6 +24,13 @@ _SETTINGS: Final[Mapping[str, str]] = {
     "FAULTLINE_SETTLE_MS": "400",
     "FAULTLINE_DELIVERY_TIMEOUT_MS": "2000",
     "FAULTLINE_RESTART_BACKOFF_LONGEST_MS": "1000",
+    "FAULTLINE_DELIVERY_LEASE_MS": "3000",
+    "FAULTLINE_DELIVERY_SLOW_MS": "500",
+    "FAULTLINE_WEBHOOK_TIMEOUT_MS": "2000",
+    "FAULTLINE_DELIVERY_PAUSE_MIN_MS": "50",
+    "FAULTLINE_DELIVERY_PAUSE_FIRST_MS": "200",
+    "FAULTLINE_DELIVERY_PAUSE_MAX_MS": "1000",
+    "FAULTLINE_DELIVERY_BROKEN_PAUSE_MS": "500",
 }
 """Operating settings that make faults short. What verdicts, money and notices say does not depend on them."""
 WAIT_UP_S: Final = 120.0

@@ -143,6 +143,16 @@ async def publisher_with_another_partitioner(stage: Stage) -> None:
         await stage.hub.publish_bad(stage.subject)
 
 
+async def killed_while_a_webhook_is_under_way(stage: Stage) -> None:
+    """Notify dies while a receiver has a webhook and has not answered it."""
+    stage.destinations.hold()
+    await stage.send(*faulty_parcel(stage.writer))
+    await stage.destinations.holds_one()
+    killed = stage.kill("notify")
+    stage.destinations.release()
+    await stage.up_again(killed)
+
+
 Scenario = Callable[[Stage], Awaitable[None]]
 SCENARIOS: Final[Mapping[str, Scenario]] = {
     scenario.__name__: scenario
@@ -156,6 +166,7 @@ SCENARIOS: Final[Mapping[str, Scenario]] = {
         broker_hangs_while_events_come,
         publisher_with_another_partitioner,
         restarted_worker_has_forgotten,
+        killed_while_a_webhook_is_under_way,
     )
 }
 COPIES: Final[Mapping[str, dict[str, int]]] = {"frozen_while_deciding": {"arbitration": 2}}

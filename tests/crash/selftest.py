@@ -17,6 +17,7 @@ from typing import Final
 
 from tests.crash import rig
 from tests.crash.bugs import Bug, bugs
+from tests.crash.destinations import Arrivals
 from tests.crash.scenarios import COPIES, PARTS, SCENARIOS
 from tests.crash.sent import Sent
 from tests.crash.stage import play
@@ -93,11 +94,11 @@ def play_here(scenarios: Sequence[str]) -> list[str]:
     copies: dict[str, int] = {}
     for name in scenarios:
         copies.update(COPIES.get(name, {}))
-    sent = Sent()
+    sent, arrivals = Sent(), Arrivals()
     with rig.crash_stack(copies=copies, services=PARTS) as stack:
         for name in scenarios:
             began_s = time.monotonic()
-            violations = asyncio.run(play(stack, SCENARIOS[name], sent))
+            violations = asyncio.run(play(stack, SCENARIOS[name], sent, arrivals))
             print(
                 f"  {name}: {len(violations)} violations in {time.monotonic() - began_s:.1f} s",
                 file=sys.stderr,

@@ -14,6 +14,7 @@ import msgspec
 from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import KafkaError
 
+from tests.crash.destinations import Arrivals, shown_delivered
 from tests.support.stack import Stack
 
 INPUT_TOPICS: Final = ("parcel.scans", "parcel.signatures", "parcel.complaints")
@@ -29,6 +30,10 @@ CONSUMERS: Final[Mapping[str, tuple[str, ...]]] = {
 """Service → the topics of its consumer, in the order of its stored positions."""
 _SOON_S: Final = 10.0
 """A decision that is due so soon waits for its waybill to be quiet, not for a term of the rules."""
+_TO_SEND: Final = """
+    SELECT count(*) FROM notify.notices
+    WHERE state = 'queued' AND channel <> 'in_app' AND coalesce(send_after, created_at) <= $1
+    """
 Row = Mapping[str, Any]
 
 
@@ -57,13 +62,16 @@ class Snapshot:
     chains: list[Row] = field(default_factory=list)
     closes: list[Row] = field(default_factory=list)
     notices: list[Row] = field(default_factory=list)
+    shown_delivered: list[Row] = field(default_factory=list)
+    """The webhooks that notify's API shows as delivered."""
+    arrivals: Arrivals = field(default_factory=Arrivals)
     positions: dict[str, dict[int, list[int]]] = field(default_factory=dict)
     durability: dict[str, str] = field(default_factory=dict)
 
 
-async def take(stack: Stack) -> Snapshot:
-    """Read everything of a stack that has come to rest (`at_rest`)."""
-    snapshot = Snapshot()
+async def take(stack: Stack, arrivals: Arrivals) -> Snapshot:
+    """Read everything of a stack that has come to rest (`at_rest`). `arrivals`: what its receivers have got."""
+    snapshot = Snapshot(arrivals=arrivals, shown_delivered=await shown_delivered(stack))
     dead_letter_topics = [f"{topic}.dlq" for topic in (*INPUT_TOPICS, VERDICTS)]
     snapshot.topics = await read_topics(
         stack, *INPUT_TOPICS, VERDICTS, POSTINGS, PERIODS, NOTICES, *dead_letter_topics
@@ -128,6 +136,8 @@ async def _what_is_under_way(stack: Stack, ends: dict[str, list[int]]) -> str:
                     return behind
                 if service == "notify" and (jobs := await db.fetchval("SELECT count(*) FROM notify.jobs")):
                     return f"{jobs} reports are to be made"
+                if service == "notify" and (left := await db.fetchval(_TO_SEND, stack.now())):
+                    return f"{left} webhooks are to be sent"
                 if rows := await db.fetchval(f"SELECT count(*) FROM {service}.outbox"):
                     return f"{rows} rows in the outbox of {service}"
     except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, KafkaError) as error:

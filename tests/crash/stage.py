@@ -16,6 +16,7 @@ import asyncpg
 
 from shared.bus.partitioner import partition_of
 from tests.crash import rig
+from tests.crash.destinations import Arrivals, Destinations
 from tests.crash.direct import Hub
 from tests.crash.load import Progress, Publisher
 from tests.crash.oracle import Expected, examine
@@ -32,9 +33,10 @@ ROUTE: Final = Route("GZ01", "HGZ1", "HBJ1", "BJ02")
 class Stage:
     """One scenario on one stack. What it sends is entered in `sent`, for the oracle."""
 
-    def __init__(self, stack: Stack, name: str, sent: Sent) -> None:
+    def __init__(self, stack: Stack, name: str, sent: Sent, destinations: Destinations) -> None:
         self.stack = stack
         self.sent = sent
+        self.destinations = destinations
         random = Random(name)
         self.publisher = Publisher(name, stack, sent, Progress(), random)
         self.hub = Hub(stack, sent, Progress(), name)
@@ -118,17 +120,20 @@ class Stage:
         await self.hub.close()
 
 
-async def play(stack: Stack, scenario: Callable[[Stage], Awaitable[None]], sent: Sent) -> list[str]:
+async def play(
+    stack: Stack, scenario: Callable[[Stage], Awaitable[None]], sent: Sent, arrivals: Arrivals
+) -> list[str]:
     """Run a scenario and return what is wrong afterwards, as sentences; a stack that does not recover is wrong too."""
-    stage = Stage(stack, scenario.__name__, sent)
-    try:
-        await scenario(stage)
-        await stage.rest()
-    except AssertionError as failure:
-        return [f"no recovery: {failure}"]
-    finally:
-        await stage.close()
-    return examine(sent, await take(stack), Expected(sent, stack.now()))
+    async with Destinations(stack, arrivals, scenario.__name__) as destinations:
+        stage = Stage(stack, scenario.__name__, sent, destinations)
+        try:
+            await scenario(stage)
+            await stage.rest()
+        except AssertionError as failure:
+            return [f"no recovery: {failure}"]
+        finally:
+            await stage.close()
+        return examine(sent, await take(stack, arrivals), Expected(sent, stack.now()))
 
 
 def faulty_parcel(w: Writer) -> Sequence[bytes]:

@@ -18,6 +18,7 @@ AT_LEAST = {
     "outbox_deleted_before_ack",
     "version_ignored_by_ledger",
     "id_window_filled_before_ack",
+    "webhook_delivered_before_request",
 }
 
 

@@ -27,3 +27,4 @@ def test_nothing_is_lost_or_doubled_when_everything_is_killed() -> None:
     assert {"TT-01", "TT-02", "TT-04", "TT-07"} <= outcome.found.keys(), outcome.report()
     assert outcome.entries > 0, outcome.report()
     assert outcome.notices > 0, outcome.report()
+    assert outcome.webhooks > 0, outcome.report()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from copy import deepcopy
+from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import islice
 from typing import Any
@@ -14,13 +15,15 @@ import pytest
 
 from shared.events import topic_of
 from shared.ids import stable_id
+from tests.crash.destinations import Arrival
 from tests.crash.ledger_oracle import first_hash, next_hash
 from tests.crash.oracle import Expected, examine
-from tests.crash.parcels import contradicted, parcels
+from tests.crash.parcels import NETWORK, contradicted, parcels
 from tests.crash.sent import Sent, content_of
 from tests.crash.snapshot import INPUT_TOPICS, NOTICES, PERIODS, POSTINGS, VERDICTS, Read, Snapshot
 
 NOW = datetime.now(UTC)
+TOLD_BY_WEBHOOK = "BJ02"
 PARCELS = 60
 MONEY = ("fine", "compensation")
 CUSTOMERS = ("sender", "recipient", "beneficiary")
@@ -126,15 +129,29 @@ def add_close(snapshot: Snapshot, network: str) -> None:
         notice_id = str(stable_id("notice", occasion, network, "2026-01", site, "in_app"))
         about = dict.fromkeys(("waybill", "finding_id", "version"))
         row = {"network": network, "notice_id": notice_id, "occasion": occasion, "site": site}
-        snapshot.notices.append({**row, **about, "channel": "in_app"})
-        add_notice_events(snapshot, notice_id)
+        add_channels(snapshot, {**row, **about})
 
 
 def add_notice(snapshot: Snapshot, about: dict[str, Any], finding_id: str, site: str) -> None:
     """The notice of a finding to one site."""
     notice = {**about, "notice_id": str(uuid4()), "occasion": "finding_issued", "finding_id": finding_id}
-    snapshot.notices.append({**notice, "site": site, "channel": "in_app"})
+    add_channels(snapshot, {**notice, "site": site})
+
+
+def add_channels(snapshot: Snapshot, notice: dict[str, Any]) -> None:
+    """A notice in the application, and where its site has one, by webhook."""
+    snapshot.notices.append({**notice, "channel": "in_app", "state": "delivered"})
     add_notice_events(snapshot, notice["notice_id"])
+    if (notice["network"], notice["site"]) == (NETWORK, TOLD_BY_WEBHOOK):
+        sent = {**notice, "notice_id": str(uuid4()), "channel": "webhook", "state": "delivered"}
+        snapshot.notices.append(sent)
+        snapshot.shown_delivered.append(sent)
+        body = json.dumps({"data": sent}).encode()
+        snapshot.arrivals.secrets[sent["site"]] = "whsec_AAAA"
+        snapshot.arrivals.requests += [
+            Arrival(sent["site"], sent["notice_id"], body, taken, signed=True) for taken in (False, True)
+        ]
+        add_notice_events(snapshot, sent["notice_id"])
 
 
 def add_notice_events(snapshot: Snapshot, notice_id: str) -> None:
@@ -152,6 +169,7 @@ PERFECT = perfect(SENT, EXPECTED)
 def test_there_is_something_to_find() -> None:
     assert {"TT-01", "TT-02", "TT-04", "TT-07"} <= EXPECTED.by_rule().keys()
     assert PERFECT.entries
+    assert PERFECT.arrivals.requests
 
 
 def test_what_is_right_is_passed_over() -> None:
@@ -248,12 +266,34 @@ BREAKAGES: dict[str, tuple[Callable[[Snapshot], object], str]] = {
         lambda s: s.notices.append({**s.notices[_statement(s)], "notice_id": str(uuid4())}),
         "wrong notice: statement_ready",
     ),
+    "a webhook that was not made": (lambda s: s.notices.pop(_webhook(s)), "no webhook: "),
+    "a webhook that waits": (
+        lambda s: s.notices.append({**s.notices.pop(_webhook(s)), "state": "queued"}),
+        "not sent: ",
+    ),
+    "a webhook that nobody received": (lambda s: s.arrivals.requests.pop(), "never received: "),
+    "a webhook that is not shown": (lambda s: s.shown_delivered.pop(), "not shown: "),
+    "a webhook under another id": (lambda s: _another_arrival(s, id="other"), "unknown id: "),
+    "a webhook at another site": (lambda s: _another_arrival(s, site="GZ02"), "another's notice: "),
+    "a webhook that is not signed": (lambda s: _another_arrival(s, signed=False), "unsigned: "),
+    "a webhook that says something else": (
+        lambda s: _another_arrival(s, body=s.arrivals.requests[0].body.replace(b"issued", b"revoked")),
+        "two webhooks: ",
+    ),
     "a database that forgets": (lambda s: s.durability.update(fsync="off"), "durability: "),
 }
 
 
 def _statement(snapshot: Snapshot) -> int:
     return next(i for i, row in enumerate(snapshot.notices) if row["occasion"] == "statement_ready")
+
+
+def _webhook(snapshot: Snapshot) -> int:
+    return next(i for i, row in enumerate(snapshot.notices) if row["channel"] == "webhook")
+
+
+def _another_arrival(snapshot: Snapshot, **changes: Any) -> None:
+    snapshot.arrivals.requests.append(replace(snapshot.arrivals.requests[0], **changes))
 
 
 @pytest.mark.parametrize("name", BREAKAGES)

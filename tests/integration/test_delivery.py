@@ -336,29 +336,3 @@ async def test_a_site_manages_its_own_secrets_and_sees_none_again(post: Post) ->
         assert (await client.post(path)).status_code == 409
         assert (await client.post(f"/v1/destinations/{post.network}/BJ02/webhook/reopen")).status_code == 403
         assert (await client.get("/v1/destinations", params={"site": "GZ01"})).status_code == 403
-
-
-async def test_a_notice_in_hand_is_not_withdrawn_and_one_that_waits_is(
-    post: Post, receiver: Receiver
-) -> None:
-    receiver.behave["/bj02"] = hangs
-    await post.site("BJ02", webhook=receiver.url("/bj02"))
-    (in_hand,) = await post.queue("BJ02")
-    await until(lambda: bool(receiver.requests), "it is being sent")
-    withdrawn = await post.execute(WITHDRAW, post.network)
-    assert withdrawn == []
-    await post.until_failures("BJ02", 1)
-    (row,) = await post.execute(WITHDRAW, post.network)
-    assert str(row["notice_id"]) == in_hand
-    post.advance(hours=2)
-    (later,) = await post.queue("BJ02")
-    await until(lambda: len(receiver.requests) == 2, "the next one is sent")
-    assert [request.id for request in receiver.requests] == [in_hand, later]
-    await post.execute("DELETE FROM notices WHERE network = $1", post.network)
-
-
-WITHDRAW = """
-    UPDATE notices SET state = 'withdrawn'
-    WHERE network = $1 AND state = 'queued' AND (in_hand_until IS NULL OR in_hand_until < now())
-    RETURNING notice_id
-    """

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from services.notify.store.deliveries import Claim, Places, claim
+from services.notify.store.deliveries import Attempted, Claim, Outcome, Places, claim, record
 from services.notify.store.notices import NewNotice, add
 from shared.db import create_engine, migrate
 from shared.settings import ServiceSettings
@@ -51,3 +51,28 @@ async def test_slow_destinations_have_a_share_of_the_places_and_none_beside(engi
     assert all(one.notices[0].due == MADE_AT for one in first)
     assert sum(one.slow for one in await claimed(engine, 8, 1)) == 1
     assert await claimed(engine, 0, 0) == []
+
+
+async def test_what_a_slow_copy_delivers_once_more_is_told_of_once(engine: AsyncEngine) -> None:
+    new = notice()
+    async with engine.begin() as connection:
+        await add(connection, [NewNotice(new)])
+    taken: list[Claim] = []
+    while not taken:
+        taken = await claimed(engine, 1, 1)
+    attempt = Attempted(UUID(new.notice_id), "delivered", NOW, None)
+    outcome = Outcome(
+        claim=taken[0],
+        attempts=[attempt],
+        untried=[],
+        address=None,
+        state="open",
+        failures=0,
+        next_attempt_at=None,
+        slow=False,
+    )
+    told = []
+    for _ in range(2):
+        async with engine.begin() as connection:
+            told.append(len(await record(connection, [outcome], holder=uuid4(), attempts_kept=20)))
+    assert told == [1, 0]

@@ -6,7 +6,7 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from signal import SIGCONT, SIGKILL, SIGSTOP
 from typing import Any
 
@@ -50,7 +50,7 @@ async def notify(ledger: Service, database_url: str, **environment: str) -> Asyn
     """A copy of notify that asks `ledger`."""
     asked = {"FAULTLINE_PENALTIES_URL": ledger.url}
     copy = NotifyProcess(
-        ledger.settings.kafka_bootstrap_servers, database_url, **asked, **QUICK, **environment
+        ledger.settings.kafka_bootstrap_servers, database_url, **{**asked, **QUICK, **environment}
     )
     await copy.start()
     try:
@@ -193,6 +193,35 @@ async def test_while_penalties_does_not_answer_the_month_waits(
             assert "penalties did not answer" in job["last_error"]
             assert await statements(copy, network) == []
 
+            ledger.signal(SIGCONT)
+            await until(lambda: nothing_waits(copy, network), "the month is told")
+            assert Counter(one["site"] for one in await statements(copy, network)) == {"BJ02": 1}
+    finally:
+        ledger.signal(SIGCONT)
+
+
+async def test_a_report_that_takes_longer_than_its_lease_stays_with_whoever_makes_it(
+    ledger: Service, database: DatabaseFactory
+) -> None:
+    network = new_network()
+    await booked_and_closed(
+        ledger, network, verdict(f"{network}/560000000001", 1, [finding("BJ02", {"hq": 100})])
+    )
+    url = database("notify")
+    patient = {"FAULTLINE_PEER_TIMEOUT_MS": "30000", "FAULTLINE_JOB_LEASE_S": "0.5"}
+    ledger.signal(SIGSTOP)
+    try:
+        async with notify(ledger, url, **patient) as copy, notify(ledger, url, **patient):
+            first: list[datetime] = []
+
+            async def kept() -> bool:
+                for job in await copy.all_items("/v1/jobs", network=network):
+                    assert job["attempts"] <= 1, "another worker has taken it"
+                    if job["attempts"]:
+                        first.append(datetime.fromisoformat(job["next_try_at"]))
+                return bool(first) and first[-1] - first[0] > timedelta(seconds=2)
+
+            await until(kept, "its lease is renewed again and again")
             ledger.signal(SIGCONT)
             await until(lambda: nothing_waits(copy, network), "the month is told")
             assert Counter(one["site"] for one in await statements(copy, network)) == {"BJ02": 1}

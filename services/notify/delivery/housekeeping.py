@@ -1,4 +1,4 @@
-"""What has to be seen to beside the sending: addresses that changed, notices that have waited too long, the metrics."""
+"""What has to be seen to beside the sending: changed addresses, notices that have waited too long or are void, the metrics."""
 
 from __future__ import annotations
 
@@ -47,6 +47,7 @@ class Housekeeping:
             try:
                 await self.follow_addresses()
                 await self.give_up()
+                await self.withdraw()
                 await self._measure()
             except TRANSIENT as error:
                 unless_cancelled(error)
@@ -82,6 +83,11 @@ class Housekeeping:
             given_up = len(told)
             if told:
                 self._published()
+
+    async def withdraw(self) -> None:
+        """Withdraw what became void in the hands of a copy that died with it."""
+        async with self._engine.begin() as connection:
+            await deliveries.withdraw_abandoned(connection)
 
     async def _measure(self) -> None:
         now = self._clock.now()

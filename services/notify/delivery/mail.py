@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from email.errors import MessageError
 from email.headerregistry import Address
@@ -17,26 +17,34 @@ import aiosmtplib
 from services.notify.delivery.channel import Sent
 from services.notify.delivery.policy import Answer
 from services.notify.delivery.settings import DeliverySettings
-from services.notify.store.deliveries import Attachment, Claim, Places, Queued
+from services.notify.store.attachments import Attachment
+from services.notify.store.deliveries import Claim, Places, Queued
 from services.notify.texts import Shown, Texts, harmless
 from shared.events.outputs import NoticeData
 from shared.ids import stable_id
 
 NO_SERVER = "No mail server is set: an operator sets FAULTLINE_SMTP_HOST and resends the notice."
+TOO_LARGE = (
+    "Its attachments have {size} bytes, more than the {bytes_max} that a mail may have: an operator raises"
+    " FAULTLINE_MAIL_ATTACHMENT_BYTES_MAX and resends the notice."
+)
 _DIGEST_TITLES = {"zh": "{count} 条通知：{first}", "en": "{count} notices: {first}"}
 _SUBJECT_CHARS_MAX = 200
 _RULE = "\n\n" + "-" * 40 + "\n\n"
 
 
 FilesOf = Callable[[Sequence[UUID]], Awaitable[list[Attachment]]]
+SizesOf = Callable[[Sequence[UUID]], Awaitable[dict[UUID, int]]]
 
 
 class MailChannel:
-    """Sends through one mail server; `files_of` brings the attachments of notices."""
+    """Sends through one mail server; `files_of` brings the attachments of notices, `sizes_of` the bytes that these have."""
 
     name = "email"
 
-    def __init__(self, settings: DeliverySettings, texts: Texts, files_of: FilesOf) -> None:
+    def __init__(
+        self, settings: DeliverySettings, texts: Texts, files_of: FilesOf, sizes_of: SizesOf
+    ) -> None:
         self.places = Places(
             good=settings.smtp_connections_max,
             slow=settings.smtp_connections_max,
@@ -45,14 +53,19 @@ class MailChannel:
         )
         self._settings = settings
         self._files_of = files_of
+        self._sizes_of = sizes_of
         self._texts = texts
 
     async def send(self, claim: Claim, address: str, notices: Sequence[Queued]) -> Sent:
         """Send as many of `notices` as fit into one message."""
         if self._settings.smtp_host is None:
             return Sent(Answer("undeliverable", NO_SERVER), len(notices))
-        files, count = await self._files(notices)
+        ids = [UUID(one.notice.notice_id) for one in notices]
+        count, too_large = self._that_fit(ids, await self._sizes_of(ids))
+        if too_large is not None:
+            return Sent(too_large)
         some = [one.notice for one in notices[:count]]
+        files = await self._files_of(ids[:count])
         try:
             recipient = Address(addr_spec=address).addr_spec
             recipient.encode("ascii")
@@ -65,20 +78,16 @@ class MailChannel:
     async def close(self) -> None:
         """No connection is kept."""
 
-    async def _files(self, notices: Sequence[Queued]) -> tuple[list[Attachment], int]:
-        """The files of the first notices that make a message of allowed size, at least one, and how many those are."""
-        by_notice: dict[UUID, list[Attachment]] = {}
-        for file in await self._files_of([UUID(one.notice.notice_id) for one in notices]):
-            by_notice.setdefault(file.notice_id, []).append(file)
-        files: list[Attachment] = []
+    def _that_fit(self, ids: Sequence[UUID], sizes: Mapping[UUID, int]) -> tuple[int, Answer | None]:
+        """How many of the first notices make a message of allowed size; an answer where the first one alone is too large."""
+        bytes_max = self._settings.mail_attachment_bytes_max
         size = 0
-        for count, one in enumerate(notices):
-            mine = by_notice.get(UUID(one.notice.notice_id), [])
-            size += sum(len(file.content) for file in mine)
-            if count and size > self._settings.mail_attachment_bytes_max:
-                return files, count
-            files += mine
-        return files, len(notices)
+        for count, notice_id in enumerate(ids):
+            size += sizes.get(notice_id, 0)
+            if size > bytes_max:
+                too_large = TOO_LARGE.format(size=size, bytes_max=bytes_max)
+                return count, None if count else Answer("undeliverable", too_large)
+        return len(ids), None
 
     def _message(
         self, recipient: str, notices: Sequence[NoticeData], files: Sequence[Attachment]

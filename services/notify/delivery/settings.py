@@ -69,6 +69,9 @@ class DeliverySettings(ServiceSettings):
     )
     webhook_redirects_max: int = Field(2, ge=0, description="redirects (307, 308) followed in one attempt")
     webhook_resolver_threads: int = Field(32, ge=1, description="host names resolved at once")
+    webhook_resolver_patience_ms: int = Field(
+        200, ge=1, description="a name that takes longer does not count among those any more"
+    )
     webhook_networks_open: str = Field(
         "",
         description="networks that webhooks may go to though they are not public: CIDRs, by commas",

@@ -9,21 +9,20 @@ from __future__ import annotations
 import asyncio
 import email.utils
 import resource
-import socket
 import ssl
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from urllib.parse import urljoin, urlsplit
 
 import aiohttp
 import msgspec
-from aiohttp.abc import AbstractResolver, ResolveResult
+from aiohttp.abc import AbstractResolver
 from standardwebhooks import Webhook
 
 from services.notify.delivery.channel import Sent
 from services.notify.delivery.guard import Guard, RefusedAddress, url_refusal
 from services.notify.delivery.policy import Answer
+from services.notify.delivery.resolver import PatientResolver
 from services.notify.delivery.settings import DeliverySettings, networks_of
 from services.notify.store.deliveries import Claim, Places, Queued
 from shared.events.outputs import NoticeData
@@ -131,7 +130,7 @@ class WebhookChannel:
             connector = aiohttp.TCPConnector(
                 limit=0,
                 keepalive_timeout=settings.webhook_keepalive_ms / 1000,
-                resolver=self._resolver or _Resolver(settings.webhook_resolver_threads),
+                resolver=self._resolver or PatientResolver(settings),
                 socket_factory=self._guard.make_socket,
             )
             self._session = aiohttp.ClientSession(
@@ -225,37 +224,6 @@ def _refused(why: str) -> str:
 def _short(error: BaseException) -> str:
     text = getattr(error, "verify_message", "") or getattr(error, "reason", "") or type(error).__name__
     return str(text)[:200]
-
-
-class _Resolver(AbstractResolver):
-    """The system's resolver in threads of its own: names that take long to resolve delay nothing else of the process."""
-
-    def __init__(self, threads: int) -> None:
-        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="resolver")
-
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
-    ) -> list[ResolveResult]:
-        """The addresses of `host`. Raises OSError."""
-        loop = asyncio.get_running_loop()
-        found = await loop.run_in_executor(
-            self._pool, socket.getaddrinfo, host, port, family, socket.SOCK_STREAM
-        )
-        return [
-            ResolveResult(
-                hostname=host,
-                host=str(address[0]),
-                port=port,
-                family=kind,
-                proto=protocol,
-                flags=socket.AI_NUMERICHOST | socket.AI_NUMERICSERV,
-            )
-            for kind, _, protocol, _, address in found
-        ]
-
-    async def close(self) -> None:
-        """End the threads, those that still wait for an answer by themselves."""
-        self._pool.shutdown(wait=False, cancel_futures=True)
 
 
 _encode = msgspec.json.Encoder().encode

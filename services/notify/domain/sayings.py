@@ -84,22 +84,26 @@ def telling(saying: Saying, site: str) -> Telling:
 
 
 def bundled(sayings: Sequence[Saying], site: str, *, listed_max: int) -> Telling:
-    """One telling for `sayings` of one bundle, the most urgent and most expensive listed, the rest counted.
+    """One telling for `sayings` of one bundle, parcel by parcel: the most urgent and most expensive listed, the rest counted.
 
     A bundle may be told in several parts, where some of it came late: each saying is in one of them, so its first id
     tells them apart.
     """
     ordered = sorted(sayings, key=_by_term_and_cost)
+    parcels: dict[str, list[Duty]] = {}
+    for saying in ordered:
+        if saying.duty is not None:
+            parcels.setdefault(saying.waybill, []).append(saying.duty)
     return Telling(
         occasion=ordered[0].occasion,
         network=ordered[0].network,
         site=site,
         identity=("bundle", ordered[0].bundle or "", min(saying.saying_id for saying in ordered)),
         values={
-            "items": [(saying.waybill, saying.duty) for saying in ordered[:listed_max]],
-            "rest": len(ordered) - listed_max,
-            "count": len(ordered),
-            "total_fen": sum(saying.duty.amount_fen or 0 for saying in ordered if saying.duty),
+            "items": list(parcels.items())[:listed_max],
+            "rest": len(parcels) - listed_max,
+            "count": len(parcels),
+            "total_fen": sum(duty.amount_fen or 0 for duties in parcels.values() for duty in duties),
         },
         due_at=ordered[0].due_at,
     )

@@ -1,7 +1,7 @@
 """The job loop: plans what falls due, takes what is to be done, and stores what came of it, once whatever happens.
 
-A worker takes a job for some time only, reads what it needs without a transaction, and tells in the transaction that
-takes the job away. Who was too slow, or died, has lost it to another: only whoever took a job last may finish it.
+A worker takes a job for some time, renewed while it works, reads what it needs without a transaction, and tells in the
+transaction that takes the job away. Who died or hung has lost it to another: only whoever took a job last may finish it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from services.notify.handlers.reports import Outcome, Reports
 from services.notify.handlers.teller import Teller
 from services.notify.settings import NotifySettings
 from services.notify.store import jobs as store
-from services.notify.store.deliveries import attach
+from services.notify.store.attachments import attach
 from services.notify.store.jobs import Job, NewJob
 from shared import metrics
 from shared.bus.transient import TRANSIENT, unless_cancelled
@@ -31,6 +31,9 @@ from shared.http.peers import PeerError
 from shared.registry import Registry, SiteRecord
 
 log = structlog.get_logger(__name__)
+
+_RENEWALS = 3
+"""Renewals that fit into a lease: one may fail."""
 
 _done = metrics.counter("report_jobs_done", "Reports made and told, by kind.", "count", ["kind"])
 _failed = metrics.counter(
@@ -143,12 +146,31 @@ class JobWorker:
 
     async def _make(self, job: Job) -> bool:
         """Make a report and tell it; False where it is no longer ours."""
-        outcome = await self._reports.carry_out(job)
+        working = asyncio.create_task(self._reports.carry_out(job))
+        try:
+            while not (await asyncio.wait({working}, timeout=self._settings.job_lease_s / _RENEWALS))[0]:
+                if not await self._renew(job):
+                    return False
+            outcome = working.result()
+        finally:
+            working.cancel()
+            await asyncio.gather(working, return_exceptions=True)
         async with self._engine.begin() as connection:
             if not await store.finish(connection, job):
                 return False
             await self._store(connection, outcome)
         return True
+
+    async def _renew(self, job: Job) -> bool:
+        """Keep a job for as long again; False where it is no longer ours."""
+        until = self._clock.now() + timedelta(seconds=self._settings.job_lease_s)
+        try:
+            async with self._engine.begin() as connection:
+                return await store.renew(connection, job, until)
+        except TRANSIENT as error:
+            # Tried again before the lease ends; whether it is still ours is asked once more at the end.
+            unless_cancelled(error)
+            return True
 
     async def _store(self, connection: AsyncConnection, outcome: Outcome) -> None:
         await store.plan(connection, outcome.jobs)

@@ -1,12 +1,16 @@
 """Every statement of the sender: what is to be sent, and what became of it.
 
-A destination that is claimed belongs to one copy until its lease runs out; a notice in hand is not withdrawn. Leases go by
-the time of the database: they are about processes, which a moved clock must not declare dead.
+A destination that is claimed belongs to one copy until its lease runs out; a notice in hand that becomes void is marked, and
+withdrawn when it is given back unsent. Leases go by the time of the database: they are about processes, which a moved clock
+must not declare dead.
+
+A statement that locks several notices does so in the order of their ids, or skips those that are locked. Where a batch's
+statements still meet a sender's in the other order, the database ends one of the two, and it is done again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -21,7 +25,7 @@ from services.notify.store.tables import array_of
 from shared.events.outputs import NoticeData
 
 NOT_IN_HAND = "(in_hand_until IS NULL OR in_hand_until < now())"
-"""The condition under which a queued notice may be withdrawn: no sender is at it."""
+"""The condition under which a queued notice may be withdrawn at once: no sender is at it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,10 +140,14 @@ async def claim(
 async def record(
     connection: AsyncConnection, outcomes: Sequence[Outcome], *, holder: UUID, attempts_kept: int
 ) -> list[Told]:
-    """Store what became of claims and give them back; returns the notices that are done with."""
+    """Store what became of claims and give them back; returns the notices that are done with.
+
+    What became void meanwhile and was not delivered is withdrawn.
+    """
     attempts = [attempt for outcome in outcomes for attempt in outcome.attempts]
-    told = await _store_attempts(connection, attempts, attempts_kept)
     untried = [notice_id for outcome in outcomes for notice_id in outcome.untried]
+    await connection.execute(_LOCK, {"notice_ids": [*(one.notice_id for one in attempts), *untried]})
+    told = await _store_attempts(connection, attempts, attempts_kept)
     if untried:
         await connection.execute(_RELEASE, {"notice_ids": untried})
     columns: dict[str, Any] = {
@@ -169,34 +177,15 @@ async def give_up(
     return await _store_attempts(connection, attempts, attempts_kept)
 
 
+async def withdraw_abandoned(connection: AsyncConnection) -> None:
+    """Withdraw what became void in the hands of a copy that never gave it back."""
+    await connection.execute(_WITHDRAW_ABANDONED)
+
+
 async def resend(connection: AsyncConnection, notice_id: UUID, now: datetime) -> int | None:
     """Queue a failed notice again; how often it was queued then, None where it is not failed."""
     result = await connection.execute(_RESEND, {"notice_id": notice_id, "now": now})
     return result.scalar_one_or_none()
-
-
-async def attach(
-    connection: AsyncConnection, notice_id: UUID, name: str, media_type: str, content: bytes
-) -> None:
-    """Have a file go with an e-mail notice; once, however often it is said. `media_type` as `application/pdf`."""
-    values = {"notice_id": notice_id, "name": name, "media_type": media_type, "content": content}
-    await connection.execute(_ATTACH, values)
-
-
-@dataclass(frozen=True, slots=True)
-class Attachment:
-    """A file of a notice."""
-
-    notice_id: UUID
-    name: str
-    media_type: str
-    content: bytes
-
-
-async def attachments_of(connection: AsyncConnection, notice_ids: Iterable[UUID]) -> list[Attachment]:
-    """The files of the notices, by notice and name."""
-    rows = await connection.execute(_ATTACHED, {"notice_ids": list(notice_ids)})
-    return [Attachment(row.notice_id, row.name, row.media_type, row.content) for row in rows]
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,9 +215,7 @@ async def _store_attempts(
     }
     rows = await connection.execute(_ATTEMPTED, {**columns, "kept": attempts_kept})
     return [
-        Told(_notice(row), row.rounds, row.due)
-        for row in rows
-        if row.told != "queued" and row.state == row.told
+        Told(_notice(row), row.rounds, row.due) for row in rows if row.is_changed and row.state == row.told
     ]
 
 
@@ -247,7 +234,7 @@ def _notice(row: Any) -> NoticeData:
 _encoder = msgspec.json.Encoder()
 _NOTICE = ", ".join(f"n.{name}" for name in NoticeData.__struct_fields__)
 _DUE = "coalesce(n.send_after, n.created_at)"
-_TO_SEND = "n.state = 'queued' AND n.channel <> 'in_app'"
+_TO_SEND = "n.state = 'queued' AND n.channel <> 'in_app' AND NOT n.void"
 _FREE = """(d.held_until IS NULL OR d.held_until < now())
            AND (d.next_attempt_at IS NULL OR d.next_attempt_at <= :now)"""
 _TIME = DateTime(timezone=True)
@@ -309,25 +296,36 @@ _CLAIM = text(
     """
 ).bindparams(bindparam("now", type_=_TIME), bindparam("holder", type_=Uuid))
 
+_LOCK = text(
+    "SELECT FROM notices WHERE notice_id = ANY (:notice_ids) ORDER BY notice_id FOR NO KEY UPDATE"
+).bindparams(array_of("notice_ids", Uuid))
+
 _ATTEMPTED = text(
     f"""
     UPDATE notices n
-    SET state = CASE WHEN n.state = 'queued' THEN r.state ELSE n.state END,
+    SET state = CASE WHEN n.state <> 'queued' THEN n.state
+                     WHEN n.void AND r.state <> 'delivered' THEN 'withdrawn' ELSE r.state END,
         tries = n.tries + 1,
         attempts = (CASE WHEN jsonb_array_length(n.attempts) >= CAST(:kept AS integer)
                          THEN n.attempts - 0 ELSE n.attempts END) || CAST(r.attempt AS jsonb),
         in_hand_until = NULL,
-        changed_xid = CASE WHEN n.state = 'queued' AND r.state <> 'queued'
+        changed_xid = CASE WHEN n.state = 'queued' AND (n.void OR r.state <> 'queued')
                            THEN pg_current_xact_id() ELSE n.changed_xid END
     FROM unnest(:notice_id, :state, :attempt) AS r (notice_id, state, attempt)
     WHERE n.notice_id = r.notice_id
-    RETURNING {_NOTICE}, n.rounds, {_DUE} AS due, r.state AS told
+    RETURNING {_NOTICE}, n.rounds, {_DUE} AS due, r.state AS told, n.changed_xid = pg_current_xact_id() AS is_changed
     """
 ).bindparams(array_of("notice_id", Uuid), array_of("state", Text), array_of("attempt", Text))
 
-_RELEASE = text("UPDATE notices SET in_hand_until = NULL WHERE notice_id = ANY (:notice_ids)").bindparams(
-    array_of("notice_ids", Uuid)
-)
+_RELEASE = text(
+    """
+    UPDATE notices
+    SET in_hand_until = NULL,
+        state = CASE WHEN void AND state = 'queued' THEN 'withdrawn' ELSE state END,
+        changed_xid = CASE WHEN void AND state = 'queued' THEN pg_current_xact_id() ELSE changed_xid END
+    WHERE notice_id = ANY (:notice_ids)
+    """
+).bindparams(array_of("notice_ids", Uuid))
 
 _DESTINATION: dict[str, Any] = {
     **dict.fromkeys(("address", "state"), Text),
@@ -364,6 +362,14 @@ _OVERDUE = text(
     """
 ).bindparams(bindparam("before", type_=_TIME))
 
+_WITHDRAW_ABANDONED = text(
+    f"""
+    UPDATE notices SET state = 'withdrawn', in_hand_until = NULL, changed_xid = pg_current_xact_id()
+    WHERE notice_id IN (
+        SELECT notice_id FROM notices WHERE void AND state = 'queued' AND {NOT_IN_HAND} FOR UPDATE SKIP LOCKED)
+    """
+)
+
 _RESEND = text(
     """
     UPDATE notices
@@ -373,15 +379,6 @@ _RESEND = text(
     RETURNING rounds
     """
 ).bindparams(bindparam("now", type_=_TIME), bindparam("notice_id", type_=Uuid))
-
-_ATTACH = text(
-    """INSERT INTO attachments (notice_id, name, media_type, content)
-       VALUES (:notice_id, :name, :media_type, :content) ON CONFLICT DO NOTHING"""
-).bindparams(bindparam("notice_id", type_=Uuid))
-_ATTACHED = text(
-    """SELECT notice_id, name, media_type, content FROM attachments
-       WHERE notice_id = ANY (:notice_ids) ORDER BY notice_id, name"""
-).bindparams(array_of("notice_ids", Uuid))
 
 _BACKLOG = text(
     f"""SELECT n.channel, count(*) AS queued, min({_DUE}) FILTER (WHERE {_DUE} <= :now) AS oldest

@@ -80,6 +80,11 @@ async def take(connection: AsyncConnection, now: datetime, until: datetime, limi
     return [_job(row) for row in taken]
 
 
+async def renew(connection: AsyncConnection, job: Job, until: datetime) -> bool:
+    """Keep a job until `until`; False where it is no longer ours."""
+    return (await connection.execute(update(jobs).where(*_ours(job)).values(next_try_at=until))).rowcount == 1
+
+
 async def finish(connection: AsyncConnection, job: Job) -> bool:
     """Take a job away; False where it is no longer ours: another worker took it, or a newer report its place."""
     return (await connection.execute(delete(jobs).where(*_ours(job)))).rowcount == 1

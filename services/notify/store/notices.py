@@ -77,10 +77,13 @@ class Filter:
 async def add(connection: AsyncConnection, new: Sequence[NewNotice]) -> list[NoticeData]:
     """Store notices, each once; returns those that are new, or queued again after they were withdrawn.
 
-    One that is delivered already was so when made.
+    One that is delivered already was so when made. One that is void in a sender's hands holds again.
     """
     if not new:
         return []
+    told = [one.notice for one in new]
+    # Rows are locked in the order of their ids (`store.deliveries`).
+    new = sorted(new, key=lambda one: one.notice.notice_id)
     made = [one.notice for one in new]
     columns: dict[str, list[Any]] = {
         name: [getattr(one, name) for one in made] for name in NoticeData.__struct_fields__
@@ -94,15 +97,17 @@ async def add(connection: AsyncConnection, new: Sequence[NewNotice]) -> list[Not
     ]
     columns["send_after"] = [one.send_after for one in new]
     columns["about"] = [None if one.notice.channel == "in_app" else one.about for one in new]
-    fresh = {str(notice_id) for notice_id in (await connection.execute(_ADD, columns)).scalars()}
-    return [one for one in made if one.notice_id in fresh]
+    fresh = {str(row.notice_id) for row in await connection.execute(_ADD, columns) if row.is_fresh}
+    return [one for one in told if one.notice_id in fresh]
 
 
 async def withdraw(connection: AsyncConnection, voids: Collection[Void]) -> None:
-    """Withdraw what is void and still queued; what has left is corrected by what follows."""
+    """Withdraw what is void and still queued; what has left is corrected by what follows.
+
+    What a sender has in hand is marked, and withdrawn where it does not get through.
+    """
     if voids:
-        ordered = sorted(voids, key=lambda void: (void.network, void.waybill, void.about, void.site or ""))
-        columns = {name: [getattr(void, name) for void in ordered] for name in _VOID}
+        columns = {name: [getattr(void, name) for void in voids] for name in _VOID}
         await connection.execute(_WITHDRAW, columns)
 
 
@@ -195,24 +200,31 @@ _ADDED = {
     "send_after": DateTime(timezone=True),
     "about": Text,
 }
-_TOLD_AGAIN = ("state", "language", "title", "body", "due_at", "created_at", "send_after")
+_TOLD_AGAIN = ("state", "language", "title", "body", "due_at", "created_at", "send_after", "void")
 _ADD = text(
     f"""INSERT INTO notices ({", ".join(_ADDED)})
         SELECT {", ".join(name if name != "attempts" else "CAST(attempts AS jsonb)" for name in _ADDED)}
         FROM unnest({", ".join(f":{name}" for name in _ADDED)}) AS new ({", ".join(_ADDED)})
         ON CONFLICT (notice_id) DO UPDATE
         SET {", ".join(f"{name} = excluded.{name}" for name in _TOLD_AGAIN)},
-            changed_xid = pg_current_xact_id()
-        WHERE notices.state = 'withdrawn' AND excluded.state = 'queued'
-        RETURNING notice_id"""
+            changed_xid = CASE WHEN notices.state = 'withdrawn' THEN pg_current_xact_id() ELSE notices.changed_xid END
+        WHERE excluded.state = 'queued' AND (notices.state = 'withdrawn' OR notices.state = 'queued' AND notices.void)
+        RETURNING notice_id, changed_xid = pg_current_xact_id() AS is_fresh"""
 ).bindparams(*(array_of(name, kind) for name, kind in _ADDED.items()))
 _VOID = ("network", "waybill", "about", "site")
 _WITHDRAW = text(
-    f"""UPDATE notices SET state = 'withdrawn', changed_xid = pg_current_xact_id()
-       FROM unnest(:network, :waybill, :about, :site) AS void (network, waybill, about, site)
-       WHERE notices.network = void.network AND notices.waybill = void.waybill AND notices.about = void.about
-         AND notices.site = coalesce(void.site, notices.site)
-         AND notices.state = 'queued' AND notices.channel <> 'in_app' AND {NOT_IN_HAND}"""
+    f"""WITH void AS MATERIALIZED (
+            SELECT n.notice_id FROM notices n
+            JOIN unnest(:network, :waybill, :about, :site) AS said (network, waybill, about, site)
+              ON n.network = said.network AND n.waybill = said.waybill AND n.about = said.about
+             AND n.site = coalesce(said.site, n.site)
+            WHERE n.state = 'queued' AND n.channel <> 'in_app'
+            ORDER BY n.notice_id FOR NO KEY UPDATE OF n)
+        UPDATE notices
+        SET void = true,
+            state = CASE WHEN {NOT_IN_HAND} THEN 'withdrawn' ELSE state END,
+            changed_xid = CASE WHEN {NOT_IN_HAND} THEN pg_current_xact_id() ELSE changed_xid END
+        FROM void WHERE notices.notice_id = void.notice_id"""
 ).bindparams(*(array_of(name, Text) for name in _VOID))
 _SHOWN = [notices.c[name] for name in NoticeData.__struct_fields__]
 _ACKNOWLEDGE = (

@@ -11,9 +11,9 @@ from uuid import UUID
 import pytest
 from pydantic import ValidationError
 
-from services.notify.delivery.mail import NO_SERVER, MailChannel
+from services.notify.delivery.mail import NO_SERVER, TOO_LARGE, MailChannel
 from services.notify.delivery.policy import Answer
-from services.notify.store.deliveries import Attachment
+from services.notify.store.attachments import Attachment
 from services.notify.texts import Texts
 from shared.events.outputs import NoticeData
 from tests.support.mailbox import PASSWORD, Mailbox
@@ -30,11 +30,17 @@ async def mailbox() -> AsyncIterator[Mailbox]:
 
 def channel(mailbox: Mailbox | None, *files: Attachment, **settings: Any) -> MailChannel:
     async def files_of(notice_ids: Sequence[UUID]) -> list[Attachment]:
-        return [file for file in files if file.notice_id in notice_ids]
+        found = [file for file in files if file.notice_id in notice_ids]
+        assert sum(len(file.content) for file in found) <= made.mail_attachment_bytes_max, "looked at before"
+        return found
+
+    async def sizes_of(notice_ids: Sequence[UUID]) -> dict[UUID, int]:
+        return {file.notice_id: len(file.content) for file in files if file.notice_id in notice_ids}
 
     where = {"smtp_host": "127.0.0.1", "smtp_port": mailbox.port} if mailbox else {}
     usual: dict[str, Any] = {"smtp_tls": "none", "mail_from": "faultline@example.com", **where}
-    return MailChannel(delivery_settings(**{**usual, **settings}), TEXTS, files_of)
+    made = delivery_settings(**{**usual, **settings})
+    return MailChannel(made, TEXTS, files_of, sizes_of)
 
 
 async def send(
@@ -86,6 +92,16 @@ async def test_attachments_go_along_as_far_as_a_message_may_be_long(
     assert [one.get_filename() for one in attached] == ["对账单-0.pdf", "对账单-1.pdf"]
     assert [one.get_content() for one in attached] == [file.content for file in files[:2]]
     assert await send(made, notices[2]) == (Answer("delivered"), 1)
+
+
+async def test_an_attachment_that_no_mail_may_have_is_refused_by_its_size(mailbox: Mailbox) -> None:
+    large, small = notice(), notice()
+    file = Attachment(UUID(large.notice_id), "statement.pdf", "application/pdf", bytes(1_301))
+    made = channel(mailbox, file, mail_attachment_bytes_max=1_300)
+    answer, count = await send(made, large, small)
+    assert (answer.kind, count) == ("undeliverable", 1)
+    assert answer.detail == TOO_LARGE.format(size=1_301, bytes_max=1_300)
+    assert await send(made, small, large) == (Answer("delivered"), 1)
 
 
 @pytest.mark.parametrize(

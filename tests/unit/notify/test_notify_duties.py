@@ -211,6 +211,20 @@ def test_a_bundle_lists_the_first_and_dearest_and_counts_the_rest() -> None:
     )
 
 
+def test_a_bundle_counts_parcels_and_sums_what_all_their_duties_cost() -> None:
+    late = moved(FINE, duty_id="fine/TT-04/BJ02", rule="TT-04", amount_fen=2_000)
+    twice = step([], duties(1, moved(FINE, amount_fen=1_000), late)).plan
+    once = step([], duties(1, moved(FINE, amount_fen=500), waybill="560000000002")).plan
+    told = bundled([*once, *twice], "BJ02", listed_max=1)
+    assert len(twice) == 2
+    items = told.values["items"]
+    assert isinstance(items, list)
+    assert [(waybill, [one.rule for one in listed]) for waybill, listed in items] == [
+        (twice[0].waybill, ["TT-04", "TT-02"])
+    ]
+    assert (told.values["rest"], told.values["count"], told.values["total_fen"]) == (1, 2, 3_500)
+
+
 def test_what_is_stored_reads_back_as_it_was_and_names_the_same_notice() -> None:
     for saying in step([], duties(1, COMPLAINT, CONTACT, SETTLE, FINE)).plan:
         stored = msgspec.json.decode(msgspec.json.encode(saying), type=Saying)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 import socket
 import ssl
 import subprocess
+import threading
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -274,6 +276,38 @@ async def test_a_name_that_is_not_known(receiver: Receiver) -> None:
         url = receiver.url("/hook", "nothing.invalid")
         answer = (await made.send(claim(SECRET), url, queued(notice()))).answer
     assert answer == Answer("failed", "The host's name cannot be resolved.")
+
+
+async def test_names_that_hang_delay_only_their_own_destinations(
+    receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = socket.getaddrinfo
+    answered = threading.Event()
+
+    def look_up(host: str, *asked: Any) -> Any:
+        if host.startswith("hangs"):
+            answered.wait()
+            raise socket.gaierror(socket.EAI_AGAIN, "no server answers")
+        return known("127.0.0.1", *asked)
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    quick: dict[str, Any] = {"webhook_resolver_threads": 2, "webhook_resolver_patience_ms": 20}
+    async with channel(**quick, webhook_timeout_ms=10_000) as made:
+
+        async def send_to(host: str) -> Answer:
+            return (await made.send(claim(SECRET), receiver.url("/hook", host), queued(notice()))).answer
+
+        hanging = [asyncio.create_task(send_to(f"hangs-{number}.example")) for number in range(20)]
+        try:
+            await asyncio.sleep(0)  # they are asked first
+            async with asyncio.timeout(5):
+                assert await send_to("live.example") == Answer("delivered")
+            assert not any(task.done() for task in hanging)
+        finally:
+            answered.set()
+        assert {answer.detail for answer in await asyncio.gather(*hanging)} == {
+            "The host's name cannot be resolved."
+        }
 
 
 def test_headers_hold_no_secret() -> None:
