@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from pathlib import Path
 from uuid import UUID
 
@@ -60,6 +61,31 @@ async def test_what_waits_for_a_site_is_one_mail_with_its_attachments(post: Post
     await post.until_states([id_], "delivered")
     (attached,) = mailbox.message(1).iter_attachments()
     assert (attached.get_filename(), attached.get_content()) == ("statement.pdf", b"%PDF")
+
+
+async def test_files_of_mails_that_left_are_kept_for_a_while(post: Post) -> None:
+    await post.site("BJ02", email="bj02@example.com")
+    now = post.clock.now()
+    far = now + timedelta(days=1_000)
+    (older,) = await post.queue("BJ02", channel="email", created_at=now - timedelta(days=5), send_after=far)
+    left, failed = await post.queue("BJ02", 2, channel="email", send_after=far)
+    for notice_id, state in ((older, "delivered"), (left, "delivered"), (failed, "failed")):
+        await post.execute(
+            "INSERT INTO attachments VALUES ($1, 'a.pdf', 'application/pdf', 'x')", UUID(notice_id)
+        )
+        await post.execute("UPDATE notices SET state = $2 WHERE notice_id = $1", UUID(notice_id), state)
+
+    async def until_kept(*expected: str) -> None:
+        async def kept() -> bool:
+            rows = await post.execute("SELECT notice_id::text FROM attachments")
+            return {row["notice_id"] for row in rows} == set(expected)
+
+        await until(kept, f"the files of {expected} are kept")
+
+    post.advance(days=31)
+    await until_kept(left, failed)
+    post.advance(days=5)
+    await until_kept(failed)
 
 
 async def test_a_mail_that_is_deferred_is_sent_later_under_the_same_id(post: Post, mailbox: Mailbox) -> None:

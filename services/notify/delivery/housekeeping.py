@@ -1,4 +1,4 @@
-"""What has to be seen to beside the sending: changed addresses, notices that have waited too long or are void, the metrics."""
+"""What has to be seen to beside the sending: changed addresses, notices that waited too long or are void, old files, metrics."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from services.notify.delivery import measures
 from services.notify.delivery.events import publish
 from services.notify.delivery.sender import AddressOf
 from services.notify.delivery.settings import DeliverySettings
-from services.notify.store import deliveries, destinations
+from services.notify.store import attachments, deliveries, destinations
 from shared.bus.transient import TRANSIENT, unless_cancelled
 from shared.clock import Clock
 
@@ -21,6 +21,7 @@ log = structlog.get_logger(__name__)
 
 _GIVEN_UP_MAX = 500
 """Notices that one transaction gives up at most."""
+_FORGET_EVERY = timedelta(hours=1)
 
 
 class Housekeeping:
@@ -40,6 +41,7 @@ class Housekeeping:
         self._settings = settings
         self._address_of = address_of
         self._published = published
+        self._forget_at = clock.now()
 
     async def run(self) -> None:
         """See to it until cancelled."""
@@ -48,6 +50,7 @@ class Housekeeping:
                 await self.follow_addresses()
                 await self.give_up()
                 await self.withdraw()
+                await self.forget()
                 await self._measure()
             except TRANSIENT as error:
                 unless_cancelled(error)
@@ -88,6 +91,15 @@ class Housekeeping:
         """Withdraw what became void in the hands of a copy that died with it."""
         async with self._engine.begin() as connection:
             await deliveries.withdraw_abandoned(connection)
+
+    async def forget(self) -> None:
+        """Now and then delete the files of mails that left long ago."""
+        now = self._clock.now()
+        if now < self._forget_at:
+            return
+        async with self._engine.begin() as connection:
+            await attachments.forget(connection, now - timedelta(days=self._settings.attachment_keep_days))
+        self._forget_at = now + _FORGET_EVERY
 
     async def _measure(self) -> None:
         now = self._clock.now()

@@ -54,6 +54,11 @@ class DeliverySettings(ServiceSettings):
     delivery_housekeeping_ms: int = Field(
         5_000, ge=10, description="how often changed addresses, old notices and the metrics are seen to"
     )
+    attachment_keep_days: int = Field(
+        35,
+        ge=1,
+        description="days for which the files of mails are kept that have left; penalties makes them again",
+    )
 
     webhook_connections_max: int = Field(1_000, ge=1, description="webhooks under way at once")
     webhook_slow_connections_max: int = Field(

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import Uuid, bindparam, text
+from sqlalchemy import DateTime, Uuid, bindparam, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.notify.store.tables import array_of
@@ -42,6 +43,11 @@ async def attachment_sizes(connection: AsyncConnection, notice_ids: Iterable[UUI
     return {row.notice_id: row.bytes for row in rows}
 
 
+async def forget(connection: AsyncConnection, before: datetime) -> None:
+    """Delete the files of notices made before this moment that have left or never will."""
+    await connection.execute(_FORGET, {"before": before})
+
+
 _ATTACH = text(
     """INSERT INTO attachments (notice_id, name, media_type, content)
        VALUES (:notice_id, :name, :media_type, :content) ON CONFLICT DO NOTHING"""
@@ -54,3 +60,8 @@ _SIZES = text(
     """SELECT notice_id, sum(octet_length(content)) AS bytes FROM attachments
        WHERE notice_id = ANY (:notice_ids) GROUP BY notice_id"""
 ).bindparams(array_of("notice_ids", Uuid))
+_FORGET = text(
+    """DELETE FROM attachments AS a USING notices AS n
+       WHERE n.notice_id = a.notice_id AND n.created_at < :before
+       AND n.state IN ('delivered', 'acknowledged', 'withdrawn')"""
+).bindparams(bindparam("before", type_=DateTime(timezone=True)))
