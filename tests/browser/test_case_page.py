@@ -139,6 +139,18 @@ async def test_what_was_known_when(visits: Visits, late: str) -> None:
     await expect(page.locator(".finding-sheet", has_text="TT-04 fine · HUB-A")).to_be_visible()
 
 
+async def test_nothing_is_done_from_a_page_of_the_past(visits: Visits, late: str, stack: Stack) -> None:
+    page = await visits.open(f"/cases/tiantian/{late}")
+    finding = page.locator(".finding-sheet", has_text="TT-04 fine · HUB-A")
+    await expect(finding.locator("a[href*='/ruling']")).to_have_count(1)
+    local = stack.now() + timedelta(hours=8)
+    await page.goto(f"/cases/tiantian/{late}?as_of={local:%Y-%m-%dT%H:%M:%S}")
+    await expect(finding).to_be_visible()
+    await expect(page.locator("a[href*='/ruling'], a[href*='/decision'], a[href*='/appeal']")).to_have_count(
+        0
+    )
+
+
 async def test_without_javascript_the_past_is_a_form(visits: Visits, late: str) -> None:
     page = await visits.open(f"/cases/tiantian/{late}", javascript=False)
     await expect(page.locator(".mark[data-event]")).to_have_count(7)

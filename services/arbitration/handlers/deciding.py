@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 import structlog
@@ -22,13 +22,14 @@ from services.arbitration.handlers import projecting
 from services.arbitration.handlers.ingest import Ingest
 from services.arbitration.handlers.pace import Pace, quiet_at
 from services.arbitration.handlers.publishing import publish_duties, publish_verdicts
+from services.arbitration.handlers.work import Work
 from services.arbitration.judging import Judgement, Judging
 from services.arbitration.projections.silences import next_look
 from services.arbitration.settings import ArbitrationSettings
 from services.arbitration.store import cases, conflicts, duties, facts, journal, reviews
 from services.arbitration.store.reviews import Review, ReviewRow
 from services.arbitration.stream import Stream, read_stream
-from services.arbitration.watch import DECIDED, Place, Watch, stays
+from services.arbitration.watch import Watch
 from shared import metrics
 from shared.bus.assignment import Assignment
 from shared.bus.outbox import OutboxRelay
@@ -162,8 +163,8 @@ class Deciding:
                 part = [review for review in due if (review.subject in first) is half]
                 await self._decide(runner, assignment, lane, part, cutoff)
 
-    async def _read(self, driver: Connection, due: Sequence[Review], cutoff: datetime, lane: int) -> _Work:
-        work = _Work(cutoff)
+    async def _read(self, driver: Connection, due: Sequence[Review], cutoff: datetime, lane: int) -> Work:
+        work = Work(cutoff)
         for review in due:
             work.add(review)
         told = (review for review in due if review.priority == reviews.FACTS)
@@ -191,7 +192,7 @@ class Deciding:
             work.first_issued = await cases.first_issued(driver, with_findings, self._clock.now())
         return work
 
-    async def _judge(self, work: _Work) -> None:
+    async def _judge(self, work: Work) -> None:
         """Judge waybill by waybill, giving the event loop its turn in between."""
         work.facts_dated = self._facts.dated
         slice_s = self._settings.decide_slice_ms / 1000
@@ -202,7 +203,7 @@ class Deciding:
                 await asyncio.sleep(0)
                 began_s = time.monotonic()
 
-    def _judge_one(self, subject: str, asked: Review, work: _Work) -> Judgement:
+    def _judge_one(self, subject: str, asked: Review, work: Work) -> Judgement:
         now = self._clock.now()
         head = work.heads.get(subject)
         try:
@@ -230,7 +231,7 @@ class Deciding:
         runner: ConsumerRunner,
         assignment: Assignment,
         partitions: Sequence[int],
-        work: _Work,
+        work: Work,
         due: Sequence[Review],
     ) -> None:
         """Write all of it or nothing; the watch forgets what it was told of waybills that were not stored."""
@@ -244,7 +245,7 @@ class Deciding:
                 for outcome in work.outcomes:
                     self._watch.forget(outcome.partition, outcome.subject)
 
-    async def _write(self, connection: AsyncConnection, work: _Work, due: Sequence[Review]) -> None:
+    async def _write(self, connection: AsyncConnection, work: Work, due: Sequence[Review]) -> None:
         driver = await journal.driver(connection)
         outcomes = work.outcomes
         issued = [o.issued for o in outcomes if o.issued is not None]
@@ -281,7 +282,7 @@ class Deciding:
         _issued.inc(len(issued))
         _parked.inc(len(failed))
 
-    def _following(self, work: _Work, *, again: bool) -> list[ReviewRow]:
+    def _following(self, work: Work, *, again: bool) -> list[ReviewRow]:
         """The reviews that come next: the next term, a postponed look, and what came in while we judged.
 
         `again`: a fact came in that may concern any of the waybills.
@@ -303,7 +304,7 @@ class Deciding:
                 rows.append((outcome.partition, reviews.AT_ONCE, now, now, outcome.subject))
         return rows
 
-    def _next_look(self, work: _Work, outcome: Judgement) -> datetime | None:
+    def _next_look(self, work: Work, outcome: Judgement) -> datetime | None:
         """When the verdict could change or a duty begins. A waybill without a verdict is looked at before, should its parcel
         fall silent."""
         due_at, looked = outcome.next_look_at, outcome.looked
@@ -311,76 +312,3 @@ class Deciding:
             return due_at if due_at is not None and work.is_new_term(outcome) else None
         silent_at = next_look(looked, self._settings.silence_look_hours)
         return min((at for at in (due_at, silent_at) if at is not None), default=None)
-
-
-class _Work:
-    """One batch of due waybills on its way from the reviews to the verdicts."""
-
-    def __init__(self, cutoff: datetime) -> None:
-        self.cutoff = cutoff
-        self.wanted: dict[str, Review] = {}
-        self.terms: set[tuple[str, datetime]] = set()
-        self.facts_dated = 0
-        self.projected: dict[str, Review] = {}
-        self.heads: dict[str, cases.Head] = {}
-        self.streams: dict[str, list[journal.Stored]] = {}
-        self.first_issued: dict[str, dict[str, datetime]] = {}
-        self.published: dict[str, duties.Published] = {}
-        self.places: dict[str, Place | None] = {}
-        self.outcomes: list[Judgement] = []
-
-    def add(self, review: Review) -> None:
-        """Several reviews of a waybill are one look, for the most pressing reason."""
-        known = self.wanted.get(review.subject)
-        if known is None or review.outranks(known):
-            self.wanted[review.subject] = review
-        if review.priority == reviews.TIMED:
-            self.terms.add((review.subject, review.due_at))
-        elif review.priority == reviews.PROJECT:
-            self.projected[review.subject] = review
-
-    def drop_parked(self, parked: Collection[str]) -> None:
-        """What is parked stays so, whatever comes in, until somebody asks to try it again."""
-        for subject in parked:
-            if self.wanted[subject].priority != reviews.RETRY:
-                del self.wanted[subject]
-
-    def park(self, subject: str, error: Exception) -> None:
-        """The verdict of the only waybill of this batch cannot be stored."""
-        asked = self.wanted[subject]
-        cause = error.orig if isinstance(error, DBAPIError) else error
-        self.outcomes = [Judgement(subject, asked.partition, error=f"{type(cause).__name__}: {cause}")]
-
-    def retried(self) -> list[str]:
-        """The parked waybills that could be decided now."""
-        return [
-            outcome.subject
-            for outcome in self.outcomes
-            if outcome.error is None and self.wanted[outcome.subject].priority == reviews.RETRY
-        ]
-
-    def drop_settled_terms(self, watch: Watch) -> None:
-        """A term, or a look once the waybill is quiet, that a newer verdict has overtaken needs no look: the verdict said when
-        the next one is due. Nor does a parcel that may stay somewhere for too long, and has gone on.
-
-        That holds while the watch knows of it: of a case that it has forgotten, as after a restart, the term may be that
-        of a scan which came since and asked for nothing else.
-        """
-        for subject, asked in list(self.wanted.items()):
-            place = watch.place(asked.partition, subject)
-            if asked.priority in (reviews.TIMED, reviews.QUIET) and place is DECIDED:
-                head = self.heads.get(subject)
-                settled = head is not None and (head.next_look_at is None or head.next_look_at > self.cutoff)
-            else:
-                settled = asked.priority == reviews.WINDOW and place is not None and not stays(place)
-            if settled:
-                del self.wanted[subject]
-                if subject in self.projected:
-                    self.wanted[subject] = self.projected[subject]
-
-    def is_new_term(self, outcome: Judgement) -> bool:
-        """Whether the next look stands in no row yet."""
-        head = self.heads.get(outcome.subject)
-        following = outcome.next_look_at
-        assert following is not None
-        return head is None or head.next_look_at != following or (outcome.subject, following) in self.terms
