@@ -92,7 +92,10 @@ def read_moves(moves_file: Path) -> list[tuple[int, int]]:
 
 
 def advance(moves_file: Path, by: timedelta) -> timedelta:
-    """Move the clock of `moves_file` forward by `by` and return the whole offset. Negative `by`: ValueError."""
+    """Move the clock of `moves_file` forward by `by` and return the whole offset. Negative `by`: ValueError.
+
+    When it returns, every clock that follows the file shows the move: what is published then is in nobody's future.
+    """
     if by < timedelta(0):
         raise ValueError("The clock only goes forward: give a positive duration.")
     moves = read_moves(moves_file)
@@ -101,4 +104,5 @@ def advance(moves_file: Path, by: timedelta) -> timedelta:
     fresh = moves_file.with_suffix(".tmp")
     fresh.write_text(json.dumps({"moves": moves}))
     os.replace(fresh, moves_file)
+    time.sleep(_LOOK_INTERVAL_S)
     return timedelta(milliseconds=offset_ms)

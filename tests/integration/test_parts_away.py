@@ -242,8 +242,6 @@ async def test_a_month_changes_while_it_works(
     # To the middle of a month: the month must not end while this test looks.
     middle = (now.replace(day=1) + timedelta(days=64)).replace(day=15)
     moved = own.advance_clock(middle - now)
-    # A process looks at the clock's file twenty times a second.
-    await asyncio.sleep(0.2)
     await send(producer, after)
     await until_decided(client, after, before)
     engine = create_engine(ServiceSettings(database_url=own.database_url("arbitration")))
