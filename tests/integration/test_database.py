@@ -52,6 +52,14 @@ async def asked_past_sqlalchemy(engine: AsyncEngine) -> int:
         return int(await driver.fetchval("SELECT 7"))
 
 
+async def asked_of_the_driver(engine: AsyncEngine) -> int:
+    """As due reviews are read: nothing goes through SQLAlchemy, which would wrap the driver's errors."""
+    async with engine.connect() as connection:
+        driver = (await connection.get_raw_connection()).driver_connection
+        assert driver is not None
+        return int(await driver.fetchval("SELECT 7"))
+
+
 async def test_reading_is_given_up_in_time_and_works_again(engine: AsyncEngine, proxy: DatabaseProxy) -> None:
     questions = (asked, asked_past_sqlalchemy)
     for _ in range(2):
@@ -90,7 +98,7 @@ async def test_whoever_waits_can_be_cut_off(engine: AsyncEngine, proxy: Database
     assert await asked(engine) == 7
 
 
-@pytest.mark.parametrize("ask", [asked, asked_past_sqlalchemy])
+@pytest.mark.parametrize("ask", [asked, asked_of_the_driver])
 async def test_a_server_that_takes_its_leave_is_away_and_its_connections_are_not_used_again(
     engine: AsyncEngine, proxy: DatabaseProxy, ask: Callable[[AsyncEngine], Awaitable[int]]
 ) -> None:
@@ -99,17 +107,19 @@ async def test_a_server_that_takes_its_leave_is_away_and_its_connections_are_not
         driver = (await connection.get_raw_connection()).driver_connection
         assert driver is not None
     proxy.take_leave()
+    # Each turn of the loop reads what has come: the driver hears the farewell before it is asked anything.
+    for _ in range(20):
+        await asyncio.sleep(0)
     said: list[BaseException] = []
 
     async def fails() -> bool:
         try:
             await ask(engine)
-        except Exception as error:  # noqa: BLE001 - which one it is, is the question
+        except TRANSIENT as error:
             said.append(error)
         return bool(said)
 
     await until(fails, "the connection is of no use any more")
-    assert isinstance(said[0], TRANSIENT)
     assert is_away(said[0])
     proxy.cut()
     await until(driver.is_closed, "the driver knows of the end")
