@@ -48,6 +48,8 @@ def create_engine(settings: ServiceSettings) -> AsyncEngine:
         pool_size=settings.database_pool_size,
         max_overflow=0,
         pool_timeout=30,
+        # The connection used last has its statements prepared.
+        pool_use_lifo=True,
         # What was to be stored tells about people: it must not get into logs with an error.
         hide_parameters=True,
         connect_args={

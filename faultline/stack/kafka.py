@@ -60,6 +60,8 @@ class Broker:
             f"-Dfaultline.log={self._home.log_of('broker')}",
             "-Dlog4j2.disable.jmx=true",
             "-XX:+ExitOnOutOfMemoryError",
+            # A local broker lives for minutes: all that time the second compiler would take more than the broker itself.
+            "-XX:TieredStopAtLevel=1",
             "kafka.Kafka",
             str(self._properties),
         ]

@@ -73,7 +73,11 @@ def application(settings: ArbitrationSettings) -> FastAPI:
             facts.keep,
             Upkeep(settings, service.engine, service.clock).run,
             RateFixing(settings, service.engine, service.clock, facts, books).run,
-            *(partial(deciding.run, runner, lane) for lane in range(settings.lanes)),
+            *(
+                partial(deciding.run, runner, lane, priorities)
+                for lane in range(settings.lanes)
+                for priorities in (reviews.ASKED, reviews.EX_OFFICIO)
+            ),
             *(partial(completing.run, runner, lane) for lane in range(settings.lanes)),
             *(partial(processes.run, place) for place in range(settings.replay_workers)),
         ],

@@ -13,6 +13,11 @@ from shared.settings import ServiceSettings
 class ArbitrationSettings(ServiceSettings):
     """Operating settings; none of them changes what a verdict says."""
 
+    database_pool_size: int = Field(
+        12,
+        ge=1,
+        description="connections a process holds at most; four a lane work at once, readers beside them",
+    )
     settle_ms: int = Field(
         2_000, ge=0, description="a waybill is quiet for so long before an ex-officio verdict"
     )
@@ -27,7 +32,7 @@ class ArbitrationSettings(ServiceSettings):
     decide_waybills_max: int = Field(
         1_000, ge=1, description="waybills decided in one transaction at most, in a backlog"
     )
-    decide_slice_ms: int = Field(20, ge=1, description="longest use of the event loop while deciding")
+    decide_slice_ms: int = Field(5, ge=1, description="longest use of the event loop while deciding")
     watch_waybills_max: int = Field(
         400_000, description="waybills whose last scan is remembered; others are read back"
     )

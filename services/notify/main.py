@@ -81,10 +81,11 @@ def application(settings: NotifySettings) -> FastAPI:
         service.registries.sites,
         wake=stored,
     )
+    told = {"published": service.relay.wake, "queued": sender.wake}
     dispatcher = Dispatcher(
         {
-            VERDICTS_TOPIC: VerdictHandler(settings, service.clock, teller, wake=stored),
-            DUTIES_TOPIC: DutyHandler(settings, service.clock, teller, directory, wake=stored),
+            VERDICTS_TOPIC: VerdictHandler(settings, service.clock, teller, **told),
+            DUTIES_TOPIC: DutyHandler(settings, service.clock, teller, directory, **told),
             PERIODS_TOPIC: PeriodHandler(service.clock, wake=worker.wake),
         }
     )

@@ -20,8 +20,9 @@ from services.penalties.domain import difference, faults, month_of, open_period
 from services.penalties.store import Book, Booking, Close, Key
 from shared import log, metrics
 from shared.bus.dead_letters import DeadLetter, Fuse, record_dead_letters
-from shared.bus.outbox import enqueue
+from shared.bus.outbox import Outgoing, enqueue_all
 from shared.bus.records import Record
+from shared.bus.waking import Waking
 from shared.clock import Clock
 from shared.events.outputs import Entry, OutputEvent, VerdictData, decode_verdict
 from shared.ids import stable_id
@@ -79,7 +80,7 @@ class VerdictHandler:
     def __init__(self, clock: Clock, wake: Callable[[], None], fuse: Fuse | None = None) -> None:
         """`wake` is called when postings may have been stored; `fuse` stops a bad deployment."""
         self._clock = clock
-        self._wake = wake
+        self._waking = Waking(wake)
         self._fuse = fuse or Fuse()
 
     async def handle(self, connection: AsyncConnection, records: Sequence[Record]) -> None:
@@ -100,11 +101,13 @@ class VerdictHandler:
         await store.save(connection, batch.changed, batch.bookings, batch.chains.changed)
         await _queue(connection, batch.bookings)
         await record_dead_letters(connection, letters, self._clock.now())
+        if batch.bookings or letters:
+            self._waking.stored(records)
         batch.count()
 
     def committed(self, partitions: Sequence[int]) -> None:
         """Postings may be there to be published."""
-        self._wake()
+        self._waking.committed(partitions)
 
     def assigned(self, partitions: Sequence[int]) -> None:
         """Nothing is kept between batches, so nothing can be stale."""
@@ -263,8 +266,13 @@ async def _queue(connection: AsyncConnection, bookings: Sequence[Booking]) -> No
     by_partition: dict[int, list[tuple[bytes | None, bytes | None]]] = {}
     for booking in bookings:
         by_partition.setdefault(booking.partition, []).append(posting(booking.entry))
-    for partition, records in by_partition.items():
-        await enqueue(connection, POSTINGS_TOPIC, partition, records, HEADERS)
+    await enqueue_all(
+        connection,
+        [
+            Outgoing(POSTINGS_TOPIC, partition, records, HEADERS)
+            for partition, records in by_partition.items()
+        ],
+    )
 
 
 def _conflict(one: Taken, book: Book) -> DeadLetter:

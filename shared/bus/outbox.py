@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
 
 import msgspec
 import structlog
-from sqlalchemy import delete, func, insert, select
+from sqlalchemy import func, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from shared import metrics
@@ -26,10 +27,25 @@ log = structlog.get_logger(__name__)
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(list[tuple[bytes | None, bytes | None, list[tuple[str, bytes]]]])
 _ROW_BYTES_MAX = 4 * 1024 * 1024
+_INSERT = text(
+    "INSERT INTO outbox (topic, partition, records) SELECT topic, partition, records FROM"
+    " unnest(CAST(:topics AS text[]), CAST(:partitions AS integer[]), CAST(:records AS bytea[]))"
+    " WITH ORDINALITY AS fresh(topic, partition, records, place) ORDER BY place"
+)
+_DELETE = text("DELETE FROM outbox WHERE id = ANY(CAST(:ids AS bigint[]))")
 
 _published = metrics.counter(
     "outbox_published", "Records that left through the outbox.", "records", ["topic"]
 )
+
+
+class Outgoing(NamedTuple):
+    """`(key, value)` records for one topic. `partition` None leaves the choice to the key."""
+
+    topic: str
+    partition: int | None
+    records: Iterable[tuple[bytes | None, bytes | None]]
+    headers: Sequence[tuple[str, bytes]] = ()
 
 
 async def enqueue(
@@ -39,22 +55,29 @@ async def enqueue(
     records: Iterable[tuple[bytes | None, bytes | None]],
     headers: Sequence[tuple[str, bytes]] = (),
 ) -> None:
-    """Publish `(key, value)` records to `topic` once the transaction of `connection` is committed.
+    """`enqueue_all` for one topic and partition."""
+    await enqueue_all(connection, [Outgoing(topic, partition, records, headers)])
 
-    `partition` None leaves the choice to the key. Order within one call is kept.
-    """
-    rows, chunk, size = [], [], 0
-    for key, value in records:
-        chunk.append((key, value, headers))
+
+async def enqueue_all(connection: AsyncConnection, outgoing: Iterable[Outgoing]) -> None:
+    """Publish records once the transaction of `connection` is committed; their order within one call is kept."""
+    rows = [(one.topic, one.partition, packed) for one in outgoing for packed in _packed(one)]
+    if rows:
+        topics, partitions, records = map(list, zip(*rows, strict=True))
+        await connection.execute(_INSERT, {"topics": topics, "partitions": partitions, "records": records})
+
+
+def _packed(outgoing: Outgoing) -> Iterator[bytes]:
+    """The contents of as few rows as take the records."""
+    chunk, size = [], 0
+    for key, value in outgoing.records:
+        chunk.append((key, value, outgoing.headers))
         size += len(value or b"") + 64
         if size >= _ROW_BYTES_MAX:
-            rows.append(chunk)
+            yield _encoder.encode(chunk)
             chunk, size = [], 0
     if chunk:
-        rows.append(chunk)
-    if rows:
-        values = [{"topic": topic, "partition": partition, "records": _encoder.encode(c)} for c in rows]
-        await connection.execute(insert(outbox), values)
+        yield _encoder.encode(chunk)
 
 
 async def newest(connection: AsyncConnection) -> int:
@@ -101,7 +124,7 @@ class OutboxRelay:
             await wait_at_most(self._wanted, self._poll_interval_s)
 
     async def _publish_some(self) -> bool:
-        """Publish up to `rows_max` rows and delete them; False where there was none."""
+        """Publish up to `rows_max` rows and delete them; True where there may be more."""
         async with self._engine.begin() as connection:
             found = await connection.execute(
                 select(outbox.c.id, outbox.c.topic, outbox.c.partition, outbox.c.records)
@@ -118,7 +141,7 @@ class OutboxRelay:
                 for key, value, headers in _decoder.decode(packed)
             ]
             await self._producer.send_all(records)
-            await connection.execute(delete(outbox).where(outbox.c.id.in_([row.id for row in rows])))
+            await connection.execute(_DELETE, {"ids": [row.id for row in rows]})
         for topic, count in Counter(record.topic for record in records).items():
             _published.labels(topic).inc(count)
-        return True
+        return len(rows) == self._rows_max

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from sqlalchemy import bindparam, select, text, update
+from sqlalchemy import select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -83,10 +83,9 @@ async def of_group(connection: AsyncConnection, group: str) -> dict[int, list[in
 
 async def advance(connection: AsyncConnection, group: str, positions: Mapping[int, Sequence[int]]) -> None:
     """Store the next offsets of partitions whose rows this transaction has locked."""
-    await connection.execute(
-        _ADVANCE,
-        [{"g": group, "p": partition, "next": list(offsets)} for partition, offsets in positions.items()],
-    )
+    # Arrays of arrays must be rectangular, and unnest to single numbers: each partition's offsets go as one text.
+    texts = ["{" + ",".join(map(str, offsets)) + "}" for offsets in positions.values()]
+    await connection.execute(_ADVANCE, {"g": group, "p": list(positions), "next": texts})
 
 
 async def bind_broker(connection: AsyncConnection, group: str, cluster_id: str, topics: Sequence[str]) -> str:
@@ -107,17 +106,16 @@ async def bind_broker(connection: AsyncConnection, group: str, cluster_id: str, 
 async def _locked(
     connection: AsyncConnection, group: str, partitions: Sequence[int]
 ) -> dict[int, tuple[int, list[int]]]:
-    found = await connection.execute(
-        select(rows.c.partition, rows.c.epoch, rows.c.positions)
-        .where(rows.c.consumer_group == group, rows.c.partition.in_(partitions))
-        .order_by(rows.c.partition)
-        .with_for_update()
-    )
+    found = await connection.execute(_LOCK, {"g": group, "p": list(partitions)})
     return {partition: (epoch, list(positions)) for partition, epoch, positions in found}
 
 
-_ADVANCE = (
-    update(rows)
-    .where(rows.c.consumer_group == bindparam("g"), rows.c.partition == bindparam("p"))
-    .values(positions=bindparam("next"))
+_ADVANCE = text(
+    "UPDATE partition_positions AS known SET positions = fresh.positions::bigint[]"
+    " FROM unnest(CAST(:p AS smallint[]), CAST(:next AS text[])) AS fresh(partition, positions)"
+    " WHERE known.consumer_group = :g AND known.partition = fresh.partition"
+)
+_LOCK = text(
+    "SELECT partition, epoch, positions FROM partition_positions"
+    " WHERE consumer_group = :g AND partition = ANY(CAST(:p AS smallint[])) ORDER BY partition FOR UPDATE"
 )

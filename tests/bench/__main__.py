@@ -12,7 +12,7 @@ from faultline.stack.control import Request
 from faultline.stack.layout import Layout
 from faultline.stack.state import Home, Plan
 from tests.bench import live, raw
-from tests.bench.backlog import EVENTS_PER_WAYBILL
+from tests.bench.backlog import EVENTS_PER_WAYBILL, Shape
 from tests.bench.drain import Drained, drain, fill
 from tests.support.parts import temporary_home
 
@@ -20,6 +20,10 @@ _HEAD = (
     "| shape | workers | events | ev/s | journalled ev/s | waybills/s | worker µs/ev | database µs/ev | broker µs/ev | worker RSS MB | of raw read |\n"
     "|---|---|---|---|---|---|---|---|---|---|---|"
 )
+
+
+LIVE_SHAPES: tuple[Shape, ...] = ("steady", "wave")
+"""As scans come all day long, and with thousands of parcels signed for within a moment."""
 
 
 def main() -> None:
@@ -41,8 +45,9 @@ def main() -> None:
     with temporary_home() as home:
         _throughput(home, given)
     for rate in given.rates:
-        with temporary_home() as home:
-            print(live.measure(home, rate, given.seconds), flush=True)
+        for shape in LIVE_SHAPES:
+            with temporary_home() as home:
+                print(live.measure(home, shape, rate, given.seconds), flush=True)
 
 
 def _throughput(home: Home, given: argparse.Namespace) -> None:

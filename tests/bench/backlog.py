@@ -13,11 +13,14 @@ from aiokafka.producer.message_accumulator import BatchBuilder
 from shared.bus.partitioner import partition_of
 
 EVENTS_PER_WAYBILL = 9
-Shape = Literal["wave", "spread"]
+Shape = Literal["wave", "spread", "steady"]
+"""How parcels follow one another: in waves, all at once, or one after the other so that every scan is always under way."""
 Record = tuple[str, bytes, bytes]
 """`(topic, key, value)`."""
 _WAVE_WAYBILLS = 2_000
 """In a wave so many waybills are on their way at once; spread, all of them are."""
+_STEADY_WAYBILLS = 200
+"""Steady, so many others are scanned between two scans of a waybill."""
 _SITES = [f"{city}{n:02d}" for city in ("GZ", "BJ", "SH", "CD", "WH", "XA", "HZ", "NJ") for n in range(1, 40)]
 _HUBS = ["HGZ1", "HBJ1", "HSH1", "HCD1", "HWH1"]
 TOPICS = ("parcel.scans",) * 8 + ("parcel.signatures",)
@@ -89,6 +92,9 @@ def _at(start: datetime, hours: int) -> str:
 
 def in_order(shape: Shape, first: int, waybills: int, start: datetime) -> Iterator[Record]:
     """Records of `waybills` parcels in the order of sending."""
+    if shape == "steady":
+        yield from _steady(first, waybills, start)
+        return
     width = _WAVE_WAYBILLS if shape == "wave" else waybills
     for begin in range(first, first + waybills, width):
         numbers = range(begin, min(begin + width, first + waybills))
@@ -96,6 +102,18 @@ def in_order(shape: Shape, first: int, waybills: int, start: datetime) -> Iterat
         for place in range(EVENTS_PER_WAYBILL):
             for key, events in streams:
                 yield TOPICS[place], key, events[place]
+
+
+def _steady(first: int, waybills: int, start: datetime) -> Iterator[Record]:
+    streams: dict[int, list[bytes]] = {}
+    for newest in range(waybills + (EVENTS_PER_WAYBILL - 1) * _STEADY_WAYBILLS):
+        if newest < waybills:
+            streams[newest] = events_of(first + newest, start)
+        for place in range(EVENTS_PER_WAYBILL):
+            number = newest - place * _STEADY_WAYBILLS
+            if number in streams:
+                yield TOPICS[place], waybill_of(first + number).encode(), streams[number][place]
+        streams.pop(newest - (EVENTS_PER_WAYBILL - 1) * _STEADY_WAYBILLS, None)
 
 
 class Sender:

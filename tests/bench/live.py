@@ -10,20 +10,22 @@ from asyncio.subprocess import PIPE
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Self
 
 import httpx
+from aiokafka import AIOKafkaConsumer
 
 from faultline.stack import control
 from faultline.stack.control import Request
 from faultline.stack.layout import Layout
 from faultline.stack.state import Home, Plan
-from tests.bench.backlog import TOPICS, Record, Sender, events_of, waybill_of
+from tests.bench.backlog import TOPICS, Record, Sender, Shape, events_of, waybill_of
 
 _ASKED_PER_S = 10
-_POLL_S = 0.02
 _PATIENCE_S = 30
-_WARM_UP_S = 5
+TOPIC_OF = {"verdict": "arbitration.verdicts", "posting": "penalties.postings", "notice": "notify.notices"}
+"""What is waited for, and where it is told that it may be there."""
+_WARM_UP_S = 20
 """Load before the first complaint: a just started broker and service compile and connect meanwhile."""
 
 
@@ -31,6 +33,7 @@ _WARM_UP_S = 5
 class Lived:
     """Latencies in milliseconds, by what was waited for."""
 
+    shape: Shape
     rate: int
     sent: int
     latencies_ms: dict[str, list[float]]
@@ -40,34 +43,62 @@ class Lived:
             f"{name} p50 {quantile(values, 0.5):.0f} ms, p99 {quantile(values, 0.99):.0f} ms ({len(values)})"
             for name, values in self.latencies_ms.items()
         ]
-        return f"live at {self.rate:,} events/s ({self.sent:,} sent): " + "; ".join(cells)
+        return f"live, {self.shape}, at {self.rate:,} events/s ({self.sent:,} sent): " + "; ".join(cells)
 
 
-def measure(home: Home, rate: int, seconds: int) -> Lived:
+def measure(home: Home, shape: Shape, rate: int, seconds: int) -> Lived:
     """Run the whole stack under `rate` events/s for `seconds`, and complain of late parcels meanwhile."""
     started = control.up(home, Request(any_ports=True))
     try:
         headers = {"Authorization": f"Bearer {started.secrets.operator_key}"}
-        return asyncio.run(_live(Layout(home, Plan.load(home)), headers, rate, seconds))
+        return asyncio.run(_live(Layout(home, Plan.load(home)), headers, shape, rate, seconds))
     finally:
         control.down(home)
 
 
-async def _live(layout: Layout, headers: dict[str, str], rate: int, seconds: int) -> Lived:
+async def _live(layout: Layout, headers: dict[str, str], shape: Shape, rate: int, seconds: int) -> Lived:
     count = _ASKED_PER_S * seconds
     async with (
         Sender(layout.bootstrap_servers, layout.settings.partitions) as sender,
         httpx.AsyncClient(headers=headers, timeout=30) as http,
+        Heard(layout.bootstrap_servers) as heard,
     ):
         await sender.send(_late_parcels(rate, count))
-        where = (layout.bootstrap_servers, layout.settings.partitions, rate, _WARM_UP_S + seconds)
+        where = (shape, layout.bootstrap_servers, layout.settings.partitions, rate, _WARM_UP_S + seconds)
         load = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "tests.bench.load", *map(str, where), stdout=PIPE
         )
         await asyncio.sleep(_WARM_UP_S)
-        asked = await _ask(layout, http, rate, count)
+        asked = await _ask(layout, http, heard, rate, count)
         sent, _ = await load.communicate()
-        return Lived(rate, int(sent), asked)
+        return Lived(shape, rate, int(sent), asked)
+
+
+class Heard:
+    """What was published about waybills, so that nobody has to ask for it over and over; used as a context."""
+
+    def __init__(self, bootstrap: str) -> None:
+        self._consumer = AIOKafkaConsumer(*TOPIC_OF.values(), bootstrap_servers=bootstrap)
+        self._news: dict[tuple[str, bytes], asyncio.Event] = {}
+
+    async def __aenter__(self) -> Self:
+        await self._consumer.start()
+        self._listening = asyncio.create_task(self._listen())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._listening.cancel()
+        await asyncio.gather(self._listening, return_exceptions=True)
+        await self._consumer.stop()
+
+    def about(self, what: str, subject: str) -> asyncio.Event:
+        """Set whenever something is published about the waybill, from now on."""
+        return self._news.setdefault((TOPIC_OF[what], subject.encode()), asyncio.Event())
+
+    async def _listen(self) -> None:
+        async for record in self._consumer:
+            if news := self._news.get((record.topic, record.key)):
+                news.set()
 
 
 def _probe(rate: int, number: int) -> int:
@@ -84,17 +115,19 @@ def _late_parcels(rate: int, count: int) -> Iterator[Record]:
             yield topic, waybill_of(probe).encode(), value
 
 
-async def _ask(layout: Layout, http: httpx.AsyncClient, rate: int, count: int) -> dict[str, list[float]]:
+async def _ask(
+    layout: Layout, http: httpx.AsyncClient, heard: Heard, rate: int, count: int
+) -> dict[str, list[float]]:
     """Complain of one late parcel after the other, and time what follows."""
     waits: list[asyncio.Task[dict[str, float]]] = []
     for number in range(count):
-        waits.append(asyncio.create_task(_complain(layout, http, _probe(rate, number))))
+        waits.append(asyncio.create_task(_complain(layout, http, heard, _probe(rate, number))))
         await asyncio.sleep(1 / _ASKED_PER_S)
     times = await asyncio.gather(*waits)
-    return {name: [one[name] for one in times] for name in ("verdict", "posting", "notice")}
+    return {name: [one[name] for one in times] for name in TOPIC_OF}
 
 
-async def _complain(layout: Layout, http: httpx.AsyncClient, number: int) -> dict[str, float]:
+async def _complain(layout: Layout, http: httpx.AsyncClient, heard: Heard, number: int) -> dict[str, float]:
     """Post a delay complaint; how long until its fine, the entry of it and the notice of it can be read."""
     subject = waybill_of(number)
     waybill = subject.partition("/")[2]
@@ -107,6 +140,15 @@ async def _complain(layout: Layout, http: httpx.AsyncClient, number: int) -> dic
         "time": datetime.now(UTC).isoformat(),
         "data": {"complaint_id": f"C{number}", "channel": "web", "category": "delay", "claimant": "sender"},
     }
+    wanted = {
+        "verdict": (f"{layout.service_url('arbitration')}/v1/cases/{subject}", _has_fine),
+        "posting": (f"{layout.service_url('penalties')}/v1/waybills/{subject}/entries", _has_items),
+        "notice": (
+            f"{layout.service_url('notify')}/v1/notices?network=tiantian&waybill={waybill}",
+            _has_notice,
+        ),
+    }
+    news = {name: heard.about(name, subject) for name in wanted}
     began = time.monotonic()
     answer = await http.post(
         f"{layout.service_url('intake')}/v1/events",
@@ -114,32 +156,31 @@ async def _complain(layout: Layout, http: httpx.AsyncClient, number: int) -> dic
         headers={"Content-Type": "application/cloudevents+json"},
     )
     answer.raise_for_status()
-    wanted = {
-        "verdict": (f"{layout.service_url('arbitration')}/v1/cases/{subject}", _has_fine),
-        "posting": (f"{layout.service_url('penalties')}/v1/waybills/{subject}/entries", _has_items),
-        "notice": (
-            f"{layout.service_url('notify')}/v1/notices?network=tiantian&waybill={waybill}",
-            _has_items,
-        ),
-    }
-    # Posting and notice follow the verdict: asking for them before would only load the machine.
-    found = {"verdict": await _until(http, *wanted.pop("verdict"), began)}
-    later = await asyncio.gather(*(_until(http, url, there, began) for url, there in wanted.values()))
-    return found | dict(zip(wanted, later, strict=True))
+    found = await asyncio.gather(
+        *(_until(http, url, there, news[name], began) for name, (url, there) in wanted.items())
+    )
+    return dict(zip(wanted, found, strict=True))
 
 
-async def _until(http: httpx.AsyncClient, url: str, there: Callable[[Any], bool], began: float) -> float:
-    """Milliseconds since `began` until what `url` answers is `there`."""
-    while time.monotonic() - began < _PATIENCE_S:
-        answer = await http.get(url)
-        if answer.status_code == 200 and there(answer.json()):
-            return (time.monotonic() - began) * 1_000
-        await asyncio.sleep(_POLL_S)
-    raise TimeoutError(f"{url} shows nothing after {_PATIENCE_S} s")
+async def _until(
+    http: httpx.AsyncClient, url: str, there: Callable[[Any], bool], news: asyncio.Event, began: float
+) -> float:
+    """Milliseconds since `began` until what `url` answers is `there`; it is asked when there are news."""
+    async with asyncio.timeout(_PATIENCE_S):
+        while True:
+            await news.wait()
+            news.clear()
+            answer = await http.get(url)
+            if answer.status_code == 200 and there(answer.json()):
+                return (time.monotonic() - began) * 1_000
 
 
 def _has_fine(case: Any) -> bool:
     return bool(case["verdict"]) and any(f["rule"] == "TT-04" for f in case["verdict"]["findings"])
+
+
+def _has_notice(page: Any) -> bool:
+    return any((notice.get("finding_id") or "").startswith("TT-04/") for notice in page["items"])
 
 
 def _has_items(page: Any) -> bool:

@@ -1,6 +1,6 @@
 """A steady stream of ordinary parcels, straight to the topics, from a process of its own as hubs are.
 
-`python -m tests.bench.load BOOTSTRAP PARTITIONS RATE SECONDS` prints how many events it has sent.
+`python -m tests.bench.load SHAPE BOOTSTRAP PARTITIONS RATE SECONDS` prints how many events it has sent.
 """
 
 from __future__ import annotations
@@ -11,16 +11,16 @@ import time
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 
-from tests.bench.backlog import EVENTS_PER_WAYBILL, Sender, in_order
+from tests.bench.backlog import EVENTS_PER_WAYBILL, Sender, Shape, in_order
 
 _TICK_S = 0.1
 
 
-async def load(bootstrap: str, partitions: int, rate: int, seconds: int) -> int:
+async def load(shape: Shape, bootstrap: str, partitions: int, rate: int, seconds: int) -> int:
     """Publish `rate` events/s for `seconds`; returns how many were sent."""
     start = (datetime.now(UTC) - timedelta(days=6)).replace(hour=1, minute=0, second=0, microsecond=0)
     # A number of waybills that no other rate uses, and a few more than are needed.
-    records = in_order("wave", rate * 100_000 + 0, rate * seconds // EVENTS_PER_WAYBILL + 1_000, start)
+    records = in_order(shape, rate * 100_000 + 0, rate * seconds // EVENTS_PER_WAYBILL + 1_000, start)
     per_tick = int(rate * _TICK_S)
     sent = 0
     async with Sender(bootstrap, partitions) as sender:
@@ -33,4 +33,5 @@ async def load(bootstrap: str, partitions: int, rate: int, seconds: int) -> int:
 
 
 if __name__ == "__main__":
-    print(asyncio.run(load(sys.argv[1], *map(int, sys.argv[2:5]))))
+    shape: Shape = sys.argv[1]  # type: ignore[assignment]
+    print(asyncio.run(load(shape, sys.argv[2], *map(int, sys.argv[3:6]))))

@@ -21,13 +21,14 @@ from services.arbitration.facts import FactBook
 from services.arbitration.handlers import projecting
 from services.arbitration.handlers.ingest import Ingest
 from services.arbitration.handlers.pace import Pace, quiet_at
-from services.arbitration.handlers.publishing import publish_duties, publish_verdicts
+from services.arbitration.handlers.publishing import publish
 from services.arbitration.handlers.work import Work
 from services.arbitration.judging import Judgement, Judging
 from services.arbitration.projections.silences import next_look
 from services.arbitration.settings import ArbitrationSettings
-from services.arbitration.store import cases, conflicts, duties, facts, journal, reviews
+from services.arbitration.store import cases, conflicts, facts, journal, reviews
 from services.arbitration.store.reviews import Review, ReviewRow
+from services.arbitration.store.standing import standing
 from services.arbitration.stream import Stream, read_stream
 from services.arbitration.watch import Watch
 from shared import metrics
@@ -68,14 +69,15 @@ class Deciding:
         self._facts = facts
         self._judging = judging
         self._relay = relay
-        self._ingest = Ingest(settings, engine, clock, watch, self.wake)
+        self._ingest = Ingest(settings, engine, clock, watch, self._stored)
+        self._lane_of: dict[int, int] = {}
+        self._in_hand: set[str] = set()
         self._moved = [asyncio.Event() for _ in range(settings.lanes)]
+        self._asked = [asyncio.Event() for _ in range(settings.lanes)]
+        """Set where `reviews.ASKED` may be due; what is due ex officio is looked for now and then."""
         self._facts_missed = False
         self._settle = timedelta(milliseconds=settings.settle_ms)
         self._settle_max = timedelta(milliseconds=settings.settle_ms_max)
-        self._paces = [
-            Pace(settings.decide_waybills_min, settings.decide_waybills_max) for _ in range(settings.lanes)
-        ]
 
     @property
     def ingest(self) -> Ingest:
@@ -83,18 +85,33 @@ class Deciding:
         return self._ingest
 
     def wake(self) -> None:
-        """Something was journalled, or a review was inserted: look now."""
-        for moved in self._moved:
-            moved.set()
+        """A review was inserted: look now."""
+        for asked in self._asked:
+            asked.set()
 
-    async def run(self, runner: ConsumerRunner, lane: int) -> None:
-        """Decide for lane `lane` until cancelled; what fails because something is away is tried again."""
+    def _stored(self, partitions: Sequence[int], pressing: bool) -> None:
+        """Something was journalled. Only those who wait for just that are woken: a look at what is due costs a question."""
+        for lane in {self._lane_of[number] for number in partitions if number in self._lane_of}:
+            self._moved[lane].set()
+            if pressing:
+                self._asked[lane].set()
+
+    async def run(self, runner: ConsumerRunner, lane: int, priorities: Sequence[int]) -> None:
+        """Decide what is due of `priorities` for lane `lane` until cancelled; what fails because something is away is tried
+        again.
+
+        Run it for `reviews.ASKED` and `reviews.EX_OFFICIO` beside each other: who waits for an answer does not wait for
+        what nobody has asked for.
+        """
         wait_s = self._settings.review_poll_ms / 1000
+        wanted = self._asked[lane] if priorities == reviews.ASKED else asyncio.Event()
+        pace = Pace(self._settings.decide_waybills_min, self._settings.decide_waybills_max)
         while True:
             assignment = await runner.wait_assigned()
             try:
-                if not await self._round(runner, assignment, lane):
-                    await self._rest(lane, wait_s)
+                if not await self._round(runner, assignment, lane, priorities, pace):
+                    await wait_at_most(wanted, wait_s)
+                    wanted.clear()
             except Fenced:
                 # Where nothing comes in, nobody else would notice it.
                 await runner.lost(assignment)
@@ -103,36 +120,46 @@ class Deciding:
                 log.warning("decisions wait", error=f"{type(error).__name__}: {error}")
                 await asyncio.sleep(wait_s * 4)
 
-    async def _rest(self, lane: int, wait_s: float) -> None:
-        await wait_at_most(self._moved[lane], wait_s)
+    async def _until_stored(self, lane: int) -> None:
+        """Return when more of the lane was stored, or after a while."""
+        await wait_at_most(self._moved[lane], self._settings.review_poll_ms / 1000)
         self._moved[lane].clear()
 
-    async def _round(self, runner: ConsumerRunner, assignment: Assignment, lane: int) -> bool:
+    async def _round(
+        self, runner: ConsumerRunner, assignment: Assignment, lane: int, priorities: Sequence[int], pace: Pace
+    ) -> bool:
         """Decide a batch of what is due now, the most pressing first; False where nothing is."""
         partitions = runner.lane_partitions(lane)
-        cutoff, pace = self._clock.now(), self._paces[lane]
-        due = await self._due(partitions, cutoff, pace.limit)
-        if not due:
-            pace.pick(due)
+        self._lane_of |= dict.fromkeys(partitions, lane)
+        cutoff = self._clock.now()
+        due = await self._due(partitions, priorities, cutoff, pace.limit)
+        pace.found(len(due))
+        # A waybill is decided by one at a time: the other has its turn afterwards.
+        batch = [review for review in due if review.subject not in self._in_hand]
+        if not batch:
             return False
-        ends = await runner.high_watermarks(partitions)
-        if not runner.has_passed(ends):
+        subjects = {review.subject for review in batch}
+        self._in_hand |= subjects
+        try:
+            ends = await runner.high_watermarks(sorted({review.partition for review in batch}))
             while not runner.has_passed(ends):
                 if assignment.ended.is_set():
                     return True
-                await self._rest(lane, self._settings.review_poll_ms / 1000)
-            # More may have fallen due by the same moment, and be more pressing.
-            due = await self._due(partitions, cutoff, pace.limit)
-        if batch := pace.pick(due):
+                await self._until_stored(lane)
             await self._decide(runner, assignment, lane, batch, cutoff)
-            self._relay.wake()
+        finally:
+            self._in_hand -= subjects
+            self._asked[lane].set()
+        self._relay.wake()
         return True
 
-    async def _due(self, partitions: Sequence[int], cutoff: datetime, limit: int) -> list[Review]:
+    async def _due(
+        self, partitions: Sequence[int], priorities: Sequence[int], cutoff: datetime, limit: int
+    ) -> list[Review]:
         if not partitions:
             return []
         async with self._engine.connect() as connection:
-            return await reviews.due(await journal.driver(connection), partitions, cutoff, limit)
+            return await reviews.due(await journal.driver(connection), partitions, priorities, cutoff, limit)
 
     async def _decide(
         self,
@@ -173,18 +200,18 @@ class Deciding:
             await self._facts.load()
             self._facts_missed = False
         subjects = list(work.wanted)
-        work.drop_parked(await cases.parked_among(driver, subjects))
-        work.heads = await cases.heads(driver, subjects)
+        known = await standing(driver, subjects)
+        work.drop_parked(known.parked)
+        work.heads, work.published = known.heads, known.published
         work.drop_settled_terms(self._watch)
         subjects = list(work.wanted)
         while self._ingest.in_flight(review.partition for review in due):
-            await self._rest(lane, self._settings.review_poll_ms / 1000)
+            await self._until_stored(lane)
         # What the watch has seen is in the journal now; what it sees from here on changes the place.
         work.places = {
             subject: self._watch.begin_look(work.wanted[subject].partition, subject) for subject in subjects
         }
         work.streams = await journal.read(driver, subjects)
-        work.published = await duties.published(driver, subjects)
         with_findings = [
             s for s, head in work.heads.items() if s in work.wanted and self._judging.has_findings(head)
         ]
@@ -270,8 +297,7 @@ class Deciding:
         missed = await facts.count_dated(driver) != work.facts_dated
         self._facts_missed |= missed
         await reviews.insert(driver, self._following(work, again=missed))
-        await publish_verdicts(connection, outcomes)
-        _told.inc(await publish_duties(connection, driver, outcomes, work.published))
+        _told.inc(await publish(connection, driver, outcomes, work.published))
         # Under the locks, so that no event of these partitions is seen in between.
         for outcome in outcomes:
             if outcome.has_case:

@@ -29,7 +29,7 @@ from shared.events import (
     decode_many,
 )
 
-_DECODE_SLICE = 4_000
+_DECODE_SLICE = 1_000
 """Events decoded before the event loop gets a turn: heartbeats share it."""
 
 _CATCH_UP = timedelta(minutes=5)
@@ -49,8 +49,9 @@ class Ingest:
         engine: AsyncEngine,
         clock: Clock,
         watch: Watch,
-        on_commit: Callable[[], None],
+        on_commit: Callable[[Sequence[int], bool], None],
     ) -> None:
+        """`on_commit` is told which partitions were stored, and whether a look was asked for at once."""
         self._settings = settings
         self._engine = engine
         self._clock = clock
@@ -58,6 +59,7 @@ class Ingest:
         self._on_commit = on_commit
         self._fuse = Fuse(failures_in_a_row_max=settings.failures_in_a_row_max)
         self._unsettled: set[int] = set()
+        self._pressing: set[int] = set()
         self._months: set[date] = set()
 
     async def handle(self, connection: AsyncConnection, records: Sequence[Record]) -> None:
@@ -80,10 +82,11 @@ class Ingest:
         driver = await journal.driver(connection)
         await journal.append(driver, batch.journal_rows())
         await reviews.insert(driver, batch.review_rows())
-        if batch.collected:
-            # These asked for no more than their first term, as if nothing had come before them. A case may have been
-            # forgotten, as after a restart.
-            await reviews.insert_of_cases(driver, batch.collected, now)
+        # What was collected asked for no more than its first term, as if nothing had come before it. A case may have been
+        # forgotten, as after a restart.
+        known = bool(batch.collected) and await reviews.insert_of_cases(driver, batch.collected, now)
+        if known or batch.is_pressing():
+            self._pressing |= partitions
         _journalled.inc(len(records) - len(batch.letters))
 
     def in_flight(self, partitions: Iterable[int]) -> bool:
@@ -93,7 +96,9 @@ class Ingest:
     def committed(self, partitions: Sequence[int]) -> None:
         """The batch of these partitions is stored."""
         self._unsettled.difference_update(partitions)
-        self._on_commit()
+        pressing = not self._pressing.isdisjoint(partitions)
+        self._pressing.difference_update(partitions)
+        self._on_commit(partitions, pressing)
 
     def assigned(self, partitions: Sequence[int]) -> None:
         """Other workers may have seen events in between: what is remembered may be stale."""
@@ -218,6 +223,10 @@ class _Batch:
         ]
         rows += [(month, subject, broker_at, value) for subject, broker_at, value in self._unstamped]
         return rows
+
+    def is_pressing(self) -> bool:
+        """Whether a look is asked for at once."""
+        return any(wish == AT_ONCE for _, wish in self._wishes.values())
 
     def review_rows(self) -> list[reviews.ReviewRow]:
         """A row for each waybill that asked for something, and for each parcel that may stay for too long."""

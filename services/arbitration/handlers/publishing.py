@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from services.arbitration.judging import SOURCE, Judgement
 from services.arbitration.store import duties
 from services.arbitration.store.duties import Published
-from shared.bus.outbox import enqueue
+from shared.bus.outbox import Outgoing, enqueue_all
 from shared.events.duties import CHANGED, COMPLETE, ESCALATED, CompleteData, DutiesData, missed_at
 from shared.events.outputs import OutputEvent
 from shared.ids import stable_id
@@ -27,22 +27,17 @@ Keyed = tuple[int, str, bytes]
 """Partition, subject and value of a record."""
 
 
-async def publish_verdicts(connection: AsyncConnection, outcomes: Sequence[Judgement]) -> None:
-    """Publish the versions that were issued."""
-    await _publish(
-        connection,
-        VERDICTS,
-        [(o.partition, o.subject, o.issued.record) for o in outcomes if o.issued is not None],
-    )
-
-
-async def publish_duties(
+async def publish(
     connection: AsyncConnection,
     driver: Connection,
     outcomes: Sequence[Judgement],
     last: Mapping[str, Published],
 ) -> int:
-    """Publish the lists of duties that differ from the `last` published ones; returns how many."""
+    """Publish the versions that were issued, and the lists of duties that differ from the `last` published ones.
+
+    Returns how many lists.
+    """
+    verdicts = [(o.partition, o.subject, o.issued.record) for o in outcomes if o.issued is not None]
     changed, records = [], []
     terms: list[tuple[int, datetime]] = []
     for outcome in outcomes:
@@ -57,7 +52,7 @@ async def publish_duties(
             terms += ((outcome.partition, missed) for missed in _terms(outcome))
     await duties.keep(driver, changed)
     await duties.await_terms(driver, terms)
-    await _publish(connection, DUTIES, records)
+    await enqueue_all(connection, [*_by_partition(VERDICTS, verdicts), *_by_partition(DUTIES, records)])
     return len(changed)
 
 
@@ -98,7 +93,8 @@ async def publish_completeness(
     connection: AsyncConnection, partitions: Sequence[int], complete_until: datetime
 ) -> None:
     """Publish that the duties of `partitions` are complete. No list that this is said of may be in the outbox still."""
-    await _publish(connection, DUTIES, (complete_record(number, complete_until) for number in partitions))
+    records = (complete_record(number, complete_until) for number in partitions)
+    await enqueue_all(connection, _by_partition(DUTIES, records))
 
 
 def complete_record(partition: int, complete_until: datetime) -> Keyed:
@@ -115,9 +111,8 @@ def complete_record(partition: int, complete_until: datetime) -> Keyed:
     return partition, subject, _encoder.encode(event)
 
 
-async def _publish(connection: AsyncConnection, topic: str, records: Iterable[Keyed]) -> None:
-    by_partition: dict[int, list[tuple[bytes | None, bytes | None]]] = {}
+def _by_partition(topic: str, records: Iterable[Keyed]) -> list[Outgoing]:
+    found: dict[int, list[tuple[bytes | None, bytes | None]]] = {}
     for partition, subject, value in records:
-        by_partition.setdefault(partition, []).append((subject.encode(), value))
-    for partition, keyed in by_partition.items():
-        await enqueue(connection, topic, partition, keyed)
+        found.setdefault(partition, []).append((subject.encode(), value))
+    return [Outgoing(topic, partition, keyed) for partition, keyed in found.items()]

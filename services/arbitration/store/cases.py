@@ -45,8 +45,13 @@ _TYPES = (
     "bytea",
     "timestamptz",
 )
-_SELECT = f"SELECT {', '.join(_COLUMNS[:-1])}, coalesce(next_look_at, next_review_at) FROM cases"
+HEAD = f"SELECT {', '.join(_COLUMNS[:-1])}, coalesce(next_look_at, next_review_at) AS next_look_at FROM cases"
+"""Reads a Head, column by column."""
 _UNNEST = ", ".join(f"${i}::{kind}[]" for i, kind in enumerate(_TYPES, 1))
+_SUPERSEDE = (
+    "WITH old AS (INSERT INTO superseded (subject, version, decided_at, verdict)"
+    " SELECT subject, version, decided_at, verdict FROM cases WHERE subject = ANY($1::text[])) "
+)
 _UPDATE = (
     "UPDATE cases AS c SET "
     + ", ".join(f"{column} = n.{column}" for column in _COLUMNS[2:])
@@ -56,7 +61,7 @@ _UPDATE = (
 
 async def heads(connection: Connection, subjects: Sequence[str]) -> dict[str, Head]:
     """The newest issued versions of `subjects`; a waybill without a verdict is absent."""
-    rows = await connection.fetch(f"{_SELECT} WHERE subject = ANY($1::text[])", subjects)
+    rows = await connection.fetch(f"{HEAD} WHERE subject = ANY($1::text[])", subjects)
     return {row[0]: Head(*row) for row in rows}
 
 
@@ -69,12 +74,8 @@ async def insert(connection: Connection, fresh: Sequence[Head]) -> None:
 async def replace(connection: Connection, changed: Sequence[Head]) -> None:
     """Put new versions in the place of older ones, which stay readable."""
     if changed:
-        await connection.execute(
-            "INSERT INTO superseded (subject, version, decided_at, verdict)"
-            " SELECT subject, version, decided_at, verdict FROM cases WHERE subject = ANY($1::text[])",
-            [head.subject for head in changed],
-        )
-        await update(connection, changed)
+        # Both parts see the table as it was before.
+        await connection.execute(_SUPERSEDE + _UPDATE, *zip(*changed, strict=True))
 
 
 async def update(connection: Connection, changed: Sequence[Head]) -> None:

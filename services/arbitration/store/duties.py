@@ -18,14 +18,6 @@ class Published(NamedTuple):
     digest: bytes
 
 
-async def published(connection: Connection, subjects: Sequence[str]) -> dict[str, Published]:
-    """The newest revisions of `subjects`; a waybill that never had a duty is absent."""
-    rows = await connection.fetch(
-        "SELECT subject, revision, digest FROM duties WHERE subject = ANY($1::text[])", subjects
-    )
-    return {row[0]: Published(*row) for row in rows}
-
-
 async def keep(connection: Connection, changed: Sequence[Published]) -> None:
     """Keep newer revisions."""
     if changed:

@@ -31,7 +31,10 @@ PROJECT: Final = 5
 
 WINDOW: Final = 6
 """A parcel may stay where it is for too long: needed only while it does."""
-PRESSING: Final = (RETRY, AT_ONCE, FACTS, QUIET, TIMED, WINDOW, PROJECT)
+ASKED: Final = (RETRY, AT_ONCE)
+"""Somebody waits for what comes of these."""
+EX_OFFICIO: Final = (FACTS, QUIET, TIMED, WINDOW, PROJECT)
+PRESSING: Final = ASKED + EX_OFFICIO
 """Which reviews come first: complaints before terms."""
 
 ReviewRow = tuple[int, int, datetime, datetime, str]
@@ -63,26 +66,35 @@ async def insert(connection: Connection, rows: Sequence[ReviewRow]) -> None:
         await connection.copy_records_to_table("reviews", records=rows, columns=_COLUMNS)
 
 
-async def insert_of_cases(connection: Connection, subjects: Sequence[str], now: datetime) -> None:
-    """Have those of `subjects` that have a verdict looked at now."""
-    await connection.execute(
+async def insert_of_cases(connection: Connection, subjects: Sequence[str], now: datetime) -> bool:
+    """Have those of `subjects` that have a verdict looked at now; whether there are such."""
+    done: str = await connection.execute(
         "INSERT INTO reviews (partition, priority, due_at, since, subject)"
         " SELECT partition, $2, $3, $3, subject FROM cases WHERE subject = ANY($1::text[])",
         subjects,
         AT_ONCE,
         now,
     )
+    return done != "INSERT 0 0"
 
 
-async def due(connection: Connection, partitions: Sequence[int], until: datetime, limit: int) -> list[Review]:
-    """Up to `limit` reviews due by `until`: the most pressing first, then the earliest."""
+async def due(
+    connection: Connection,
+    partitions: Sequence[int],
+    priorities: Sequence[int],
+    until: datetime,
+    limit: int,
+) -> list[Review]:
+    """Up to `limit` reviews of `priorities` due by `until`: in the order of these, then the earliest first."""
     rows = await connection.fetch(
         "SELECT r.ctid::text, r.partition, p.priority, r.due_at, r.since, r.subject"
-        f" FROM unnest($1::smallint[]) AS n(partition) CROSS JOIN {_PRIORITIES}"
+        " FROM unnest($1::smallint[]) AS n(partition)"
+        " CROSS JOIN unnest($2::smallint[]) WITH ORDINALITY AS p(priority, place)"
         " CROSS JOIN LATERAL (SELECT ctid, * FROM reviews WHERE partition = n.partition AND priority = p.priority"
-        " AND due_at <= $2 ORDER BY due_at LIMIT $3) AS r"
-        " ORDER BY p.place, r.due_at LIMIT $3",
+        " AND due_at <= $3 ORDER BY due_at LIMIT $4) AS r"
+        " ORDER BY p.place, r.due_at LIMIT $4",
         partitions,
+        priorities,
         until,
         limit,
     )
@@ -95,7 +107,7 @@ async def any_asked(connection: Connection, partitions: Sequence[int], until: da
         "SELECT EXISTS (SELECT FROM reviews WHERE partition = ANY($1::smallint[])"
         " AND priority = ANY($2::smallint[]) AND due_at <= $3)",
         partitions,
-        (RETRY, AT_ONCE),
+        ASKED,
         until,
     )
     return found

@@ -13,7 +13,7 @@ from services.notify.domain.sayings import telling
 from services.notify.handlers.batch import Batch
 from services.notify.handlers.directory import Directory
 from services.notify.handlers.reading import Reader, subject_of
-from services.notify.handlers.teller import Teller
+from services.notify.handlers.teller import Teller, is_queued
 from services.notify.settings import NotifySettings
 from services.notify.store import completeness, reminders
 from services.notify.store import seen as told
@@ -21,6 +21,7 @@ from services.notify.store.seen import SeenDuties
 from shared import metrics
 from shared.bus.dead_letters import DeadLetter, record_dead_letters
 from shared.bus.records import Record
+from shared.bus.waking import Waking
 from shared.clock import Clock
 from shared.events.duties import CHANGED, COMPLETE, CompleteData, DutiesData, decode_duties
 from shared.events.outputs import NoticeData
@@ -48,14 +49,16 @@ class DutyHandler:
         teller: Teller,
         directory: Directory,
         *,
-        wake: Callable[[], None],
+        published: Callable[[], None],
+        queued: Callable[[], None],
     ) -> None:
+        """`published` is called when records may be in the outbox, `queued` when notices may wait to be sent."""
         self._limits = limits_of(settings)
         self._slice = settings.notice_slice
         self._clock = clock
         self._teller = teller
         self._directory = directory
-        self._wake = wake
+        self._published, self._queued = Waking(published), Waking(queued)
         self._reader = Reader((CHANGED, COMPLETE), decode_duties, _subject_of)
 
     async def handle(self, connection: AsyncConnection, records: Sequence[Record]) -> None:
@@ -71,19 +74,25 @@ class DutyHandler:
                 # Elsewhere it would not stand behind the lists that it is about.
                 until = data.complete_until
                 complete[data.partition] = max(until, complete.get(data.partition, until))
-        if changes:
-            await self._take(connection, changes)
+        if changes and is_queued(await self._take(connection, changes)):
+            self._queued.stored(records)
         await completeness.advance(connection, complete)
         await record_dead_letters(connection, letters, self._clock.now())
+        if changes or letters:
+            self._published.stored(records)
 
     def committed(self, partitions: Sequence[int]) -> None:
-        """What was stored may be published now."""
-        self._wake()
+        """What was stored may be published and sent now."""
+        self._published.committed(partitions)
+        self._queued.committed(partitions)
 
     def assigned(self, partitions: Sequence[int]) -> None:
         """Nothing is kept in memory between batches."""
 
-    async def _take(self, connection: AsyncConnection, changes: Sequence[tuple[Record, DutiesData]]) -> None:
+    async def _take(
+        self, connection: AsyncConnection, changes: Sequence[tuple[Record, DutiesData]]
+    ) -> list[NoticeData]:
+        """Store what `changes` give cause to say; returns the notices of now."""
         now = self._clock.now()
         seen = await told.duties_of(connection, {subject_of(data) for _, data in changes})
         batch = Batch()
@@ -110,7 +119,9 @@ class DutyHandler:
         await told.save_duties(connection, {subject: seen[subject] for subject in sorted(batch.changed)})
         await reminders.drop(connection, batch.dropped)
         await reminders.plan(connection, batch.planned.values())
-        _measure(await self._teller.tell(connection, batch.tellings, now), opened)
+        added = await self._teller.tell(connection, batch.tellings, now)
+        _measure(added, opened)
+        return added
 
 
 def _subject_of(data: DutiesData | CompleteData) -> str:

@@ -13,6 +13,7 @@ from services.notify.store import jobs
 from services.notify.store.jobs import NewJob
 from shared.bus.dead_letters import DeadLetter, record_dead_letters
 from shared.bus.records import Record
+from shared.bus.waking import Waking
 from shared.clock import Clock
 from shared.events.outputs import PeriodData, decode_period
 
@@ -26,7 +27,7 @@ class PeriodHandler:
     def __init__(self, clock: Clock, *, wake: Callable[[], None]) -> None:
         """`wake` is called when jobs may have been stored."""
         self._clock = clock
-        self._wake = wake
+        self._waking = Waking(wake)
         self._reader = Reader((PERIOD_TYPE,), decode_period, _subject_of)
 
     async def handle(self, connection: AsyncConnection, records: Sequence[Record]) -> None:
@@ -47,10 +48,11 @@ class PeriodHandler:
             ],
         )
         await record_dead_letters(connection, letters, self._clock.now())
+        self._waking.stored(records)
 
     def committed(self, partitions: Sequence[int]) -> None:
         """Jobs may be there to be done."""
-        self._wake()
+        self._waking.committed(partitions)
 
     def assigned(self, partitions: Sequence[int]) -> None:
         """Nothing is kept in memory between batches."""

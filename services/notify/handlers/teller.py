@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Literal
 from zoneinfo import ZoneInfo
@@ -20,7 +20,7 @@ from services.notify.store import notices, preferences
 from services.notify.store.notices import NewNotice
 from services.notify.texts import Language, Texts, Words
 from shared import metrics
-from shared.bus.outbox import enqueue
+from shared.bus.outbox import Outgoing, enqueue_all
 from shared.events.outputs import NoticeData, OutputEvent
 from shared.ids import stable_id
 
@@ -100,6 +100,11 @@ class Teller:
         ]
 
 
+def is_queued(notices: Iterable[NoticeData]) -> bool:
+    """Whether any of these waits to be sent; those in the application are delivered with the commit."""
+    return any(notice.state == "queued" for notice in notices)
+
+
 def _notice(
     telling: Telling, channel: Channel, language: Language, words: Words, created_at: datetime
 ) -> NoticeData:
@@ -132,8 +137,9 @@ async def _publish(
         events.append(event_of("notice.queued", queued, notice.created_at))
         if notice.state == "delivered":
             events.append(event_of("notice.delivered", notice, notice.created_at))
-    for partition, events in sorted(outgoing.items(), key=lambda item: -1 if item[0] is None else item[0]):
-        await enqueue(connection, NOTICES_TOPIC, partition, events)
+    await enqueue_all(
+        connection, [Outgoing(NOTICES_TOPIC, partition, events) for partition, events in outgoing.items()]
+    )
 
 
 def event_of(

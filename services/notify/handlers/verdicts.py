@@ -23,13 +23,14 @@ from services.notify.domain.findings import (
 from services.notify.domain.telling import Telling, Void
 from services.notify.handlers.batch import Batch
 from services.notify.handlers.reading import Reader, subject_of
-from services.notify.handlers.teller import Teller
+from services.notify.handlers.teller import Teller, is_queued
 from services.notify.settings import NotifySettings
 from services.notify.store import reminders
 from services.notify.store import seen as told
 from shared import metrics
 from shared.bus.dead_letters import DeadLetter, record_dead_letters
 from shared.bus.records import Record
+from shared.bus.waking import Waking
 from shared.clock import Clock
 from shared.events.outputs import VerdictData, decode_verdict
 
@@ -51,15 +52,22 @@ class VerdictHandler:
     """Makes the notices that new versions of verdicts give cause to."""
 
     def __init__(
-        self, settings: NotifySettings, clock: Clock, teller: Teller, *, wake: Callable[[], None]
+        self,
+        settings: NotifySettings,
+        clock: Clock,
+        teller: Teller,
+        *,
+        published: Callable[[], None],
+        queued: Callable[[], None],
     ) -> None:
+        """`published` is called when records may be in the outbox, `queued` when notices may wait to be sent."""
         self._appeal_days = settings.appeal_days
         self._appeal_reminder = timedelta(hours=settings.appeal_reminder_hours)
         self._insurer = settings.desk_insurer
         self._zone = ZoneInfo(settings.time_zone)
         self._clock = clock
         self._teller = teller
-        self._wake = wake
+        self._published, self._queued = Waking(published), Waking(queued)
         self._reader = Reader((VERDICT_TYPE,), decode_verdict, subject_of)
 
     async def handle(self, connection: AsyncConnection, records: Sequence[Record]) -> None:
@@ -75,12 +83,16 @@ class VerdictHandler:
             await told.save_seen(connection, {subject: seen[subject] for subject in sorted(batch.changed)})
             await reminders.drop(connection, batch.dropped)
             await reminders.plan(connection, batch.planned.values())
-            await self._teller.tell(connection, batch.tellings, self._clock.now())
+            if is_queued(await self._teller.tell(connection, batch.tellings, self._clock.now())):
+                self._queued.stored(records)
         await record_dead_letters(connection, letters, self._clock.now())
+        if telling or letters:
+            self._published.stored(records)
 
     def committed(self, partitions: Sequence[int]) -> None:
-        """What was stored may be published now."""
-        self._wake()
+        """What was stored may be published and sent now."""
+        self._published.committed(partitions)
+        self._queued.committed(partitions)
 
     def assigned(self, partitions: Sequence[int]) -> None:
         """Nothing is kept in memory between batches."""
