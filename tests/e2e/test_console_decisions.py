@@ -251,17 +251,22 @@ def test_a_complaint_is_on_the_desk_and_its_form_says_what_is_missing(
     assert waybill in csv.content.decode("utf-8-sig")
 
 
+def complaint_of(waybill: str, category: str) -> dict[str, str]:
+    """The answers of the form for a new complaint."""
+    return {
+        "network": "tiantian",
+        "waybill": waybill,
+        "category": category,
+        "claimant": "sender",
+        "channel": "web",
+    }
+
+
 def test_the_complaint_desk_is_told_what_is_wrong_and_records_once(
     line: Line, people: dict[str, Person], waybill: str
 ) -> None:
     officer, subject = people["officer"], f"tiantian/{waybill}"
-    answers = {
-        "network": "tiantian",
-        "waybill": waybill,
-        "category": "attitude",
-        "claimant": "sender",
-        "channel": "web",
-    }
+    answers = complaint_of(waybill, "attitude")
     answers["form_id"] = form_id(officer.page(f"/complaints/new?network=tiantian&waybill={waybill}"))
     assert 'name="network" required value="tiantian"' in officer.page("/complaints/new?network=&waybill=")
     later = (line.stack.now() + timedelta(days=2)).strftime("%Y-%m-%dT%H:%M")
@@ -297,13 +302,7 @@ def test_a_complaint_may_be_the_first_that_is_heard_of_a_waybill(
     line: Line, people: dict[str, Person]
 ) -> None:
     officer, waybill = people["officer"], f"NEW{uuid4().hex[:9].upper()}"
-    answers = {
-        "network": "tiantian",
-        "waybill": waybill,
-        "category": "delay",
-        "claimant": "sender",
-        "channel": "web",
-    }
+    answers = complaint_of(waybill, "delay")
     check = officer.send("/complaints/new", 200, **answers)
     officer.send("/complaints/new", 303, **hidden(check))
     line.decided(f"tiantian/{waybill}")

@@ -107,6 +107,16 @@ async def test_what_becomes_void_in_hand_is_withdrawn_where_the_attempt_fails(
     await nothing_else_is_sent(post, receiver, 1)
 
 
+async def void_in_hand(engine: AsyncEngine, post: Post, receiver: Receiver) -> tuple[NewNotice, Held]:
+    """A notice that became void while its receiver lets the sender wait for the answer."""
+    held = receiver.behave["/bj02"] = Held()
+    await post.site("BJ02", webhook=receiver.url("/bj02"))
+    (new,) = await queue_about(engine, post)
+    await until(lambda: bool(receiver.requests), "it is being sent")
+    await make_void(engine, post)
+    return new, held
+
+
 async def test_what_becomes_void_between_two_attempts_is_withdrawn_at_once(
     post: Post, engine: AsyncEngine, receiver: Receiver
 ) -> None:
@@ -122,11 +132,7 @@ async def test_what_becomes_void_between_two_attempts_is_withdrawn_at_once(
 async def test_what_becomes_void_in_hand_and_arrives_is_delivered(
     post: Post, engine: AsyncEngine, receiver: Receiver
 ) -> None:
-    held = receiver.behave["/bj02"] = Held()
-    await post.site("BJ02", webhook=receiver.url("/bj02"))
-    (new,) = await queue_about(engine, post)
-    await until(lambda: bool(receiver.requests), "it is being sent")
-    await make_void(engine, post)
+    new, held = await void_in_hand(engine, post, receiver)
     held.answer.set_result(204)
     await post.until_states([new.notice.notice_id], "delivered")
 
@@ -134,11 +140,7 @@ async def test_what_becomes_void_in_hand_and_arrives_is_delivered(
 async def test_what_holds_again_while_it_is_in_hand_is_tried_again(
     post: Post, engine: AsyncEngine, receiver: Receiver
 ) -> None:
-    held = receiver.behave["/bj02"] = Held()
-    await post.site("BJ02", webhook=receiver.url("/bj02"))
-    (new,) = await queue_about(engine, post)
-    await until(lambda: bool(receiver.requests), "it is being sent")
-    await make_void(engine, post)
+    new, held = await void_in_hand(engine, post, receiver)
     async with engine.begin() as connection:
         assert await add(connection, [new]) == [], "it was never withdrawn: there is nothing to tell"
     held.answer.set_result(500)
@@ -151,11 +153,7 @@ async def test_what_holds_again_while_it_is_in_hand_is_tried_again(
 async def test_what_became_void_in_the_hands_of_a_copy_that_died_is_withdrawn(
     post: Post, engine: AsyncEngine, receiver: Receiver
 ) -> None:
-    receiver.behave["/bj02"] = Held()
-    await post.site("BJ02", webhook=receiver.url("/bj02"))
-    (new,) = await queue_about(engine, post)
-    await until(lambda: bool(receiver.requests), "it is being sent")
-    await make_void(engine, post)
+    new, _ = await void_in_hand(engine, post, receiver)
     post.notify.stop(signal.SIGKILL)
     del receiver.behave["/bj02"]
     await post.notify.start()
