@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, get_type_hints
 
 import msgspec
+from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from faultline import asyncapi, rules_page
@@ -158,18 +159,21 @@ def _settings_page(settings: Mapping[str, type[ServiceSettings]]) -> str:
     parts = ["# Settings\n\n", _GENERATED, "Read from the environment, once, at the start of a service.\n\n"]
     parts += [
         "## Every service\n\n",
-        table(("variable", "default", "meaning"), _setting_rows(ServiceSettings, set())),
+        table(("variable", "default", "meaning"), _setting_rows(ServiceSettings, {})),
     ]
     for name, settings_class in settings.items():
-        own = list(_setting_rows(settings_class, set(ServiceSettings.model_fields)))
+        own = list(_setting_rows(settings_class, ServiceSettings.model_fields))
         if own:
             parts += [f"\n## {name}\n\n", table(("variable", "default", "meaning"), own)]
     return "".join(parts)
 
 
-def _setting_rows(settings_class: type[ServiceSettings], known: set[str]) -> Iterator[tuple[str, ...]]:
+def _setting_rows(
+    settings_class: type[ServiceSettings], known: Mapping[str, FieldInfo]
+) -> Iterator[tuple[str, ...]]:
+    """The settings that `known` has not, or has with another default."""
     for name, field in settings_class.model_fields.items():
-        if name in known:
+        if name in known and known[name].default == field.default:
             continue
         aliases = getattr(field.validation_alias, "choices", [])
         variable = aliases[0] if aliases else f"FAULTLINE_{name.upper()}"

@@ -74,9 +74,9 @@ def application(settings: ArbitrationSettings) -> FastAPI:
             Upkeep(settings, service.engine, service.clock).run,
             RateFixing(settings, service.engine, service.clock, facts, books).run,
             *(
-                partial(deciding.run, runner, lane, priorities)
+                partial(deciding.run, runner, lane, asked=asked)
                 for lane in range(settings.lanes)
-                for priorities in (reviews.ASKED, reviews.EX_OFFICIO)
+                for asked in (True, False)
             ),
             *(partial(completing.run, runner, lane) for lane in range(settings.lanes)),
             *(partial(processes.run, place) for place in range(settings.replay_workers)),

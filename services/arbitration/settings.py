@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from services.arbitration.projections.duties import Ahead
 from shared.settings import ServiceSettings
@@ -89,6 +90,16 @@ class ArbitrationSettings(ServiceSettings):
     replays_kept_max: int = Field(
         200, ge=1, description="replays that are kept; the oldest finished ones are forgotten first"
     )
+
+    @model_validator(mode="after")
+    def _pool_for_all_lanes(self) -> Self:
+        least = 4 * self.lanes + 4
+        if self.database_pool_size < least:
+            raise ValueError(
+                f"database_pool_size is {self.database_pool_size}, too few for {self.lanes} lanes: four connections"
+                f" a lane and four for readers and upkeep make {least}"
+            )
+        return self
 
     @property
     def ahead(self) -> Ahead:

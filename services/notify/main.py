@@ -81,11 +81,19 @@ def application(settings: NotifySettings) -> FastAPI:
         service.registries.sites,
         wake=stored,
     )
-    told = {"published": service.relay.wake, "queued": sender.wake}
     dispatcher = Dispatcher(
         {
-            VERDICTS_TOPIC: VerdictHandler(settings, service.clock, teller, **told),
-            DUTIES_TOPIC: DutyHandler(settings, service.clock, teller, directory, **told),
+            VERDICTS_TOPIC: VerdictHandler(
+                settings, service.clock, teller, published=service.relay.wake, queued=sender.wake
+            ),
+            DUTIES_TOPIC: DutyHandler(
+                settings,
+                service.clock,
+                teller,
+                directory,
+                published=service.relay.wake,
+                queued=sender.wake,
+            ),
             PERIODS_TOPIC: PeriodHandler(service.clock, wake=worker.wake),
         }
     )

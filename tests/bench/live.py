@@ -31,7 +31,7 @@ _WARM_UP_S = 20
 
 @dataclass(frozen=True)
 class Lived:
-    """Latencies in milliseconds, by what was waited for."""
+    """Latencies in milliseconds, by what was waited for: until it was published, heard of, and then read over HTTP."""
 
     shape: Shape
     rate: int
@@ -87,9 +87,12 @@ class Heard:
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        ended = self._listening.done()
         self._listening.cancel()
         await asyncio.gather(self._listening, return_exceptions=True)
         await self._consumer.stop()
+        if ended:
+            self._listening.result()
 
     def about(self, what: str, subject: str) -> asyncio.Event:
         """Set whenever something is published about the waybill, from now on."""

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from itertools import count
 
 import pytest
 from sqlalchemy import text
 
+from services.arbitration.store import reviews
 from shared.bus.partitioner import partition_of
-from tests.support.arbitration import PARTITIONS, START, Arbitration, Json, new_subject
+from tests.support.arbitration import PARTITIONS, START, Arbitration, arrival, new_subject
 from tests.support.bus import until
-from tests.support.line import event, parcel
+from tests.support.line import complaint, parcel
 
 pytestmark = pytest.mark.stack
 
@@ -18,9 +20,10 @@ _HELD = text(
     "INSERT INTO cases (subject, partition, version, status, decided_at, events, conflicts, digest, verdict)"
     " VALUES (:subject, :partition, 1, 'clear', now(), 1, 0, '', '')"
 )
+_LOCKED = text("SELECT 1 FROM partition_positions WHERE partition = :partition FOR UPDATE")
 _WAITS = (
     "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
-    " AND query LIKE 'COPY \"cases\"%'"
+    " AND query LIKE :query"
 )
 
 
@@ -28,32 +31,93 @@ def subject_in(partition: int) -> str:
     return next(s for _ in count() if partition_of((s := new_subject()).encode(), PARTITIONS) == partition)
 
 
-def complaint(subject: str) -> Json:
-    data = {"complaint_id": "C1", "channel": "web", "category": "attitude", "claimant": "sender"}
-    return event(subject, "/desks/hq", "complaint.opened", START, "complaint", **data)
+async def until_waiting(hub: Arbitration, query: str) -> None:
+    """Return once a statement of arbitration waits for a lock."""
+
+    async def waits() -> bool:
+        return bool(await hub.rows(_WAITS, query=query))
+
+    await until(waits, f"{query} waits")
+
+
+async def journalled_unseen(hub: Arbitration, subject: str, *priorities: int) -> None:
+    """A waybill in the journal that no consumer has seen, with reviews that are due."""
+    now = hub.clock.now()
+    body = json.dumps(arrival(subject)).encode()
+    await hub.execute(
+        "INSERT INTO journal (month, subject, broker_at, events) VALUES (:month, :subject, NULL, :events)",
+        month=now.date().replace(day=1),
+        subject=subject,
+        events=body,
+    )
+    await ask(hub, subject, *priorities)
+
+
+async def ask(hub: Arbitration, subject: str, *priorities: int) -> None:
+    now = hub.clock.now()
+    for priority in priorities:
+        await hub.execute(
+            "INSERT INTO reviews (partition, priority, due_at, since, subject) VALUES (:n, :p, :at, :at, :subject)",
+            n=partition_of(subject.encode(), PARTITIONS),
+            p=priority,
+            at=now,
+            subject=subject,
+        )
 
 
 async def test_a_complaint_is_decided_beside_what_is_decided_ex_officio(hub: Arbitration) -> None:
     slow = subject_in(0)
-    # The same lane, whose consumer and decisions share an order, and other rows to lock.
+    # The same lane, and other rows to lock.
     urgent = subject_in(hub.settings.lanes)
     async with hub.engine.connect() as holder:
         # Nobody else can store a first version of it until this is rolled back.
         await holder.execute(_HELD, {"subject": slow, "partition": 0})
         story = parcel(slow, START)
         await hub.publish(*story)
-
-        async def waits() -> bool:
-            return bool(await hub.rows(_WAITS))
-
-        await until(waits, "the decision ex officio waits")
-        await hub.publish(complaint(urgent))
+        await until_waiting(hub, 'COPY "cases"%')
+        await hub.publish(complaint(urgent, START))
         await hub.decided(urgent)
-        assert await waits()
-        await hub.publish(complaint(slow))
+        await until_waiting(hub, 'COPY "cases"%')
+        await hub.publish(complaint(slow, START))
         await holder.rollback()
-    case = await hub.decided(slow, events=len(story) + 1)
-    assert case["verdict"]["version"] == 1 + len(
-        await hub.rows("SELECT 1 FROM superseded WHERE subject = :s", s=slow)
-    )
+    await hub.decided(slow, events=len(story) + 1)
     assert not await hub.rows("SELECT 1 FROM parked WHERE subject = ANY(:both)", both=[slow, urgent])
+
+
+async def test_a_waybill_is_decided_by_one_at_a_time(hub: Arbitration) -> None:
+    """Two that read the same head would store the same version."""
+    wanted, other = subject_in(0), subject_in(hub.settings.lanes)
+    first = subject_in(0)
+    await hub.publish(arrival(first))  # So that the journal has this month.
+    await hub.reviewed(first)
+    async with hub.engine.connect() as holder:
+        await holder.execute(_LOCKED, {"partition": 0})
+        await journalled_unseen(hub, wanted, reviews.AT_ONCE)
+        await until_waiting(hub, "SELECT partition, epoch%")
+        await ask(hub, wanted, reviews.QUIET)
+        await journalled_unseen(hub, other, reviews.QUIET)
+        # Together with what is in the other's hand it would wait for that lock.
+        await hub.reviewed(other)
+        await holder.rollback()
+    case = await hub.decided(wanted)
+    assert case["verdict"]["version"] == 1
+    await hub.reviewed(wanted)
+    assert not await hub.rows("SELECT 1 FROM parked WHERE subject = :subject", subject=wanted)
+
+
+async def test_a_second_look_that_nobody_asked_for_issues_no_empty_version(hub: Arbitration) -> None:
+    subject = subject_in(0)
+    async with hub.engine.connect() as holder:
+        await holder.execute(_LOCKED, {"partition": 0})
+        await journalled_unseen(hub, subject, reviews.QUIET)
+        await until_waiting(hub, "SELECT partition, epoch%")
+        await hub.execute(
+            "INSERT INTO facts (kind, network, id, known_at, record)"
+            " VALUES ('rates', 'elsewhere', :id, now(), '{}')",
+            id=subject,
+        )
+        await holder.rollback()
+    await hub.reviewed(subject)
+    case = await hub.case(subject)
+    assert case is not None
+    assert case["verdict"] is None

@@ -196,10 +196,7 @@ async def arbitration(
         database_url=database_url,
         instance="arbitration-test",
         operator_key=OPERATOR_KEY,
-        settle_ms=200,
-        review_poll_ms=50,
-        session_timeout_ms=6_000,
-        **settings,
+        **{"settle_ms": 200, "review_poll_ms": 50, "session_timeout_ms": 6_000, **settings},
     )
     app = application(made)
     transport = httpx.ASGITransport(app)

@@ -38,6 +38,12 @@ def scan(subject: str, site: str, kind: str, at: datetime, /, **data: Any) -> di
     return event(subject, f"/sites/{site}", kind, at, name, site=site, **data)
 
 
+def complaint(subject: str, at: datetime) -> dict[str, Any]:
+    """A complaint that is nobody's fault."""
+    data = {"complaint_id": "C1", "channel": "web", "category": "attitude", "claimant": "sender"}
+    return event(subject, "/desks/hq", "complaint.opened", at, "complaint", **data)
+
+
 def parcel(
     subject: str, start: datetime, *, unscanned: str | None = None, signed: bool = True
 ) -> list[dict[str, Any]]:

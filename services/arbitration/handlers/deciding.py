@@ -27,8 +27,8 @@ from services.arbitration.judging import Judgement, Judging
 from services.arbitration.projections.silences import next_look
 from services.arbitration.settings import ArbitrationSettings
 from services.arbitration.store import cases, conflicts, facts, journal, reviews
+from services.arbitration.store.previous import previous
 from services.arbitration.store.reviews import Review, ReviewRow
-from services.arbitration.store.standing import standing
 from services.arbitration.stream import Stream, read_stream
 from services.arbitration.watch import Watch
 from shared import metrics
@@ -50,7 +50,7 @@ _parked = metrics.counter("parked", "Waybills set aside because their decision r
 
 
 class Deciding:
-    """Works off the due reviews of the partitions that `runner` holds, one task a lane."""
+    """Works off the due reviews of the partitions that `runner` holds, two tasks a lane."""
 
     def __init__(
         self,
@@ -96,20 +96,19 @@ class Deciding:
             if pressing:
                 self._asked[lane].set()
 
-    async def run(self, runner: ConsumerRunner, lane: int, priorities: Sequence[int]) -> None:
-        """Decide what is due of `priorities` for lane `lane` until cancelled; what fails because something is away is tried
-        again.
+    async def run(self, runner: ConsumerRunner, lane: int, *, asked: bool) -> None:
+        """Decide what is due in lane `lane` until cancelled; what fails because something is away is tried again.
 
-        Run it for `reviews.ASKED` and `reviews.EX_OFFICIO` beside each other: who waits for an answer does not wait for
-        what nobody has asked for.
+        Run it twice beside each other: for what was `asked` for, and for the rest. Who waits for an answer does not wait
+        for what nobody has asked for.
         """
         wait_s = self._settings.review_poll_ms / 1000
-        wanted = self._asked[lane] if priorities == reviews.ASKED else asyncio.Event()
+        wanted = self._asked[lane] if asked else asyncio.Event()
         pace = Pace(self._settings.decide_waybills_min, self._settings.decide_waybills_max)
         while True:
             assignment = await runner.wait_assigned()
             try:
-                if not await self._round(runner, assignment, lane, priorities, pace):
+                if not await self._round(runner, assignment, lane, pace, asked=asked):
                     await wait_at_most(wanted, wait_s)
                     wanted.clear()
             except Fenced:
@@ -126,40 +125,73 @@ class Deciding:
         self._moved[lane].clear()
 
     async def _round(
-        self, runner: ConsumerRunner, assignment: Assignment, lane: int, priorities: Sequence[int], pace: Pace
+        self, runner: ConsumerRunner, assignment: Assignment, lane: int, pace: Pace, *, asked: bool
     ) -> bool:
-        """Decide a batch of what is due now, the most pressing first; False where nothing is."""
+        """Decide a batch of what is due now, the most pressing first; False where nothing is that is free."""
         partitions = runner.lane_partitions(lane)
         self._lane_of |= dict.fromkeys(partitions, lane)
         cutoff = self._clock.now()
-        due = await self._due(partitions, priorities, cutoff, pace.limit)
+        due = await self._due(partitions, cutoff, pace.limit, asked=asked)
         pace.found(len(due))
-        # A waybill is decided by one at a time: the other has its turn afterwards.
+        if not due:
+            return False
+        ends = await runner.high_watermarks(sorted({review.partition for review in due}))
+        while not runner.has_passed(ends):
+            if assignment.ended.is_set():
+                return True
+            await self._until_stored(lane)
+        # The other loop may have taken some meanwhile: a waybill is in one hand at a time.
         batch = [review for review in due if review.subject not in self._in_hand]
         if not batch:
             return False
         subjects = {review.subject for review in batch}
         self._in_hand |= subjects
         try:
-            ends = await runner.high_watermarks(sorted({review.partition for review in batch}))
-            while not runner.has_passed(ends):
-                if assignment.ended.is_set():
-                    return True
-                await self._until_stored(lane)
-            await self._decide(runner, assignment, lane, batch, cutoff)
+            await self._decide_settled(runner, assignment, lane, batch, cutoff)
         finally:
             self._in_hand -= subjects
-            self._asked[lane].set()
+            if not asked:
+                # Something may have been asked for about these waybills.
+                self._asked[lane].set()
         self._relay.wake()
         return True
 
     async def _due(
-        self, partitions: Sequence[int], priorities: Sequence[int], cutoff: datetime, limit: int
+        self, partitions: Sequence[int], cutoff: datetime, limit: int, *, asked: bool
     ) -> list[Review]:
         if not partitions:
             return []
+        priorities = reviews.ASKED if asked else reviews.EX_OFFICIO
         async with self._engine.connect() as connection:
-            return await reviews.due(await journal.driver(connection), partitions, priorities, cutoff, limit)
+            driver = await journal.driver(connection)
+            return await reviews.due(
+                driver, partitions, priorities, cutoff, limit, without=list(self._in_hand)
+            )
+
+    async def _decide_settled(
+        self,
+        runner: ConsumerRunner,
+        assignment: Assignment,
+        lane: int,
+        batch: Sequence[Review],
+        cutoff: datetime,
+    ) -> None:
+        """Decide `batch`; where that fails, return only when nothing of it is under way any more.
+
+        What a commit came to that was not answered is known once its locks are free; until then nobody may read the heads.
+        """
+        try:
+            await self._decide(runner, assignment, lane, batch, cutoff)
+        except TRANSIENT as failure:
+            unless_cancelled(failure)
+            while True:
+                try:
+                    async with runner.fenced(sorted({review.partition for review in batch}), assignment):
+                        break
+                except TRANSIENT as error:
+                    unless_cancelled(error)
+                    await asyncio.sleep(self._settings.review_poll_ms / 1000)
+            raise
 
     async def _decide(
         self,
@@ -197,10 +229,14 @@ class Deciding:
         told = (review for review in due if review.priority == reviews.FACTS)
         if self._facts_missed or any(not self._facts.knows(review.subject, review.due_at) for review in told):
             # Another copy heard of the fact before us: it stands in the database.
-            await self._facts.load()
             self._facts_missed = False
+            try:
+                await self._facts.load()
+            except BaseException:
+                self._facts_missed = True
+                raise
         subjects = list(work.wanted)
-        known = await standing(driver, subjects)
+        known = await previous(driver, subjects)
         work.drop_parked(known.parked)
         work.heads, work.published = known.heads, known.published
         work.drop_settled_terms(self._watch)
@@ -240,7 +276,7 @@ class Deciding:
             known = self._facts.known_for(subject, now, work.first_issued.get(subject, {}))
             if asked.priority == reviews.PROJECT:
                 return self._judging.replay(subject, asked.partition, stream, head, known, now)
-            asked_for = asked.priority in (reviews.RETRY, reviews.AT_ONCE)
+            asked_for = asked.priority in reviews.ASKED
             return self._judging.judge(
                 subject, asked.partition, stream, head, known, now, asked_for=asked_for
             )
@@ -327,7 +363,10 @@ class Deciding:
                 rows.append((outcome.partition, reviews.TIMED, next_at, now, outcome.subject))
             place = self._watch.place(outcome.partition, outcome.subject)
             if again or place is not work.places.get(outcome.subject):
-                rows.append((outcome.partition, reviews.AT_ONCE, now, now, outcome.subject))
+                # Where nobody has asked, a version that says nothing is not issued either.
+                pressing = outcome.has_case or asked.priority in reviews.ASKED
+                priority = reviews.AT_ONCE if pressing else reviews.QUIET
+                rows.append((outcome.partition, priority, now, now, outcome.subject))
         return rows
 
     def _next_look(self, work: Work, outcome: Judgement) -> datetime | None:

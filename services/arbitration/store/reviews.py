@@ -1,7 +1,7 @@
 """Due reviews: which waybill is to be decided when.
 
 Rows are only ever inserted; whoever takes some deletes exactly the rows it read, by their physical address. That is
-safe because only the holder of the partition's epoch deletes, and no row is ever updated.
+safe because only the holder of the partition's epoch deletes, rows of each priority in one loop, and no row is ever updated.
 """
 
 from __future__ import annotations
@@ -84,19 +84,25 @@ async def due(
     priorities: Sequence[int],
     until: datetime,
     limit: int,
+    *,
+    without: Sequence[str] = (),
 ) -> list[Review]:
-    """Up to `limit` reviews of `priorities` due by `until`: in the order of these, then the earliest first."""
+    """Up to `limit` reviews of `priorities` due by `until`: in the order of these, then the earliest first.
+
+    `without`: waybills that are left out.
+    """
     rows = await connection.fetch(
         "SELECT r.ctid::text, r.partition, p.priority, r.due_at, r.since, r.subject"
         " FROM unnest($1::smallint[]) AS n(partition)"
         " CROSS JOIN unnest($2::smallint[]) WITH ORDINALITY AS p(priority, place)"
         " CROSS JOIN LATERAL (SELECT ctid, * FROM reviews WHERE partition = n.partition AND priority = p.priority"
-        " AND due_at <= $3 ORDER BY due_at LIMIT $4) AS r"
+        " AND due_at <= $3 AND subject <> ALL($5::text[]) ORDER BY due_at LIMIT $4) AS r"
         " ORDER BY p.place, r.due_at LIMIT $4",
         partitions,
         priorities,
         until,
         limit,
+        without,
     )
     return [Review(*row) for row in rows]
 

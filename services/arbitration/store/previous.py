@@ -1,4 +1,4 @@
-"""What stands of waybills before a look at them, in one question: every round trip is waited for by a complaint."""
+"""What earlier looks at waybills have left, in one question: every round trip is waited for by a complaint."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from services.arbitration.store.cases import HEAD, Head
 from services.arbitration.store.duties import Published
 
 
-class Standing(NamedTuple):
+class Previous(NamedTuple):
     """By subject: the newest issued versions and the newest lists of duties, where there are such; and who is parked."""
 
     heads: dict[str, Head]
@@ -29,9 +29,9 @@ _SELECT = (
 )
 
 
-async def standing(connection: Connection, subjects: Sequence[str]) -> Standing:
-    """What stands of `subjects`."""
-    found = Standing({}, {}, set())
+async def previous(connection: Connection, subjects: Sequence[str]) -> Previous:
+    """What earlier looks at `subjects` have left."""
+    found = Previous({}, {}, set())
     for subject, parked, revision, digest, *head in await connection.fetch(_SELECT, subjects):
         if parked:
             found.parked.add(subject)
