@@ -71,7 +71,7 @@ class Deciding:
         self._relay = relay
         self._ingest = Ingest(settings, engine, clock, watch, self._stored)
         self._lane_of: dict[int, int] = {}
-        self._in_hand: set[str] = set()
+        self._in_hand: list[set[str]] = [set() for _ in range(settings.lanes)]
         self._moved = [asyncio.Event() for _ in range(settings.lanes)]
         self._asked = [asyncio.Event() for _ in range(settings.lanes)]
         """Set where `reviews.ASKED` may be due; what is due ex officio is looked for now and then."""
@@ -131,7 +131,8 @@ class Deciding:
         partitions = runner.lane_partitions(lane)
         self._lane_of |= dict.fromkeys(partitions, lane)
         cutoff = self._clock.now()
-        due = await self._due(partitions, cutoff, pace.limit, asked=asked)
+        in_hand = self._in_hand[lane]
+        due = await self._due(partitions, cutoff, pace.limit, in_hand, asked=asked)
         pace.found(len(due))
         if not due:
             return False
@@ -141,15 +142,15 @@ class Deciding:
                 return True
             await self._until_stored(lane)
         # The other loop may have taken some meanwhile: a waybill is in one hand at a time.
-        batch = [review for review in due if review.subject not in self._in_hand]
+        batch = [review for review in due if review.subject not in in_hand]
         if not batch:
             return False
         subjects = {review.subject for review in batch}
-        self._in_hand |= subjects
+        in_hand |= subjects
         try:
             await self._decide_settled(runner, assignment, lane, batch, cutoff)
         finally:
-            self._in_hand -= subjects
+            in_hand -= subjects
             if not asked:
                 # Something may have been asked for about these waybills.
                 self._asked[lane].set()
@@ -157,16 +158,14 @@ class Deciding:
         return True
 
     async def _due(
-        self, partitions: Sequence[int], cutoff: datetime, limit: int, *, asked: bool
+        self, partitions: Sequence[int], cutoff: datetime, limit: int, without: set[str], *, asked: bool
     ) -> list[Review]:
         if not partitions:
             return []
         priorities = reviews.ASKED if asked else reviews.EX_OFFICIO
         async with self._engine.connect() as connection:
             driver = await journal.driver(connection)
-            return await reviews.due(
-                driver, partitions, priorities, cutoff, limit, without=list(self._in_hand)
-            )
+            return await reviews.due(driver, partitions, priorities, cutoff, limit, without=list(without))
 
     async def _decide_settled(
         self,
