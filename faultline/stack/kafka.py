@@ -60,7 +60,7 @@ class Broker:
             f"-Dfaultline.log={self._home.log_of('broker')}",
             "-Dlog4j2.disable.jmx=true",
             "-XX:+ExitOnOutOfMemoryError",
-            # A local broker lives for minutes: all that time the second compiler would take more than the broker itself.
+            # For its first minutes, which is all that most local brokers live, the second compiler would take more than they do.
             "-XX:TieredStopAtLevel=1",
             "kafka.Kafka",
             str(self._properties),

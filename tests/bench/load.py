@@ -11,6 +11,8 @@ import time
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 
+import msgspec
+
 from tests.bench.backlog import EVENTS_PER_WAYBILL, Sender, Shape, in_order
 
 _TICK_S = 0.1
@@ -33,5 +35,4 @@ async def load(shape: Shape, bootstrap: str, partitions: int, rate: int, seconds
 
 
 if __name__ == "__main__":
-    shape: Shape = sys.argv[1]  # type: ignore[assignment]
-    print(asyncio.run(load(shape, sys.argv[2], *map(int, sys.argv[3:6]))))
+    print(asyncio.run(load(msgspec.convert(sys.argv[1], Shape), sys.argv[2], *map(int, sys.argv[3:6]))))
