@@ -28,6 +28,7 @@ async def hub(parts: Parts) -> AsyncIterator[Arbitration]:
     """Arbitration in this process, on a database of its own, fed by publishing straight to its topics."""
     name, url = parts.create_database("arbitration")
     async with arbitration(parts.bootstrap_servers, url, stream_events_max=STREAM_EVENTS_MAX) as running:
+        await running.caught_up()
         yield running
     parts.drop_database(name)
 

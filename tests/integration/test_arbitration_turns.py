@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-from itertools import count
 
 import pytest
 from sqlalchemy import text
 
 from services.arbitration.store import reviews
 from shared.bus.partitioner import partition_of
-from tests.support.arbitration import PARTITIONS, START, Arbitration, arrival, new_subject
+from tests.support.arbitration import PARTITIONS, START, Arbitration, arrival, subject_in
 from tests.support.bus import until
 from tests.support.line import complaint, parcel
 
@@ -21,14 +20,11 @@ _HELD = text(
     " VALUES (:subject, :partition, 1, 'clear', now(), 1, 0, '', '')"
 )
 _LOCKED = text("SELECT 1 FROM partition_positions WHERE partition = :partition FOR UPDATE")
+_HELD_LONG = text("SET LOCAL idle_in_transaction_session_timeout = 0")
 _WAITS = (
     "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
     " AND query LIKE :query"
 )
-
-
-def subject_in(partition: int) -> str:
-    return next(s for _ in count() if partition_of((s := new_subject()).encode(), PARTITIONS) == partition)
 
 
 async def until_waiting(hub: Arbitration, query: str) -> None:
@@ -70,6 +66,7 @@ async def test_a_complaint_is_decided_beside_what_is_decided_ex_officio(hub: Arb
     # The same lane, and other rows to lock.
     urgent = subject_in(hub.settings.lanes)
     async with hub.engine.connect() as holder:
+        await holder.execute(_HELD_LONG)
         # Nobody else can store a first version of it until this is rolled back.
         await holder.execute(_HELD, {"subject": slow, "partition": 0})
         # One record: what came in apart would wait for the same lock, and hold its lane up.

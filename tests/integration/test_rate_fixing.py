@@ -41,6 +41,7 @@ async def hub(parts: Parts, database: DatabaseFactory, clock_file: Path) -> Asyn
         rates_poll_ms=600_000,
         rates_grace_ms=500,
     ) as running:
+        await running.caught_up()
         yield running
 
 

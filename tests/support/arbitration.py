@@ -6,6 +6,7 @@ import json
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta, timezone
+from itertools import count
 from typing import Any
 from uuid import uuid4
 
@@ -41,6 +42,13 @@ def new_subject(network: str = "tiantian") -> str:
     return f"{network}/A{uuid4().hex[:12].upper()}"
 
 
+def subject_in(partition: int, network: str = "tiantian") -> str:
+    """A subject that no other test has, of a partition."""
+    return next(
+        s for _ in count() if partition_of((s := new_subject(network)).encode(), PARTITIONS) == partition
+    )
+
+
 def record_of(event: Json, **changed: Any) -> OutRecord:
     """The record by which a trusted hub publishes an event; `changed` members are put wrong."""
     subject = event["subject"].encode()
@@ -65,6 +73,14 @@ class Arbitration:
         self.engine: AsyncEngine = create_engine(settings)
         self.producer = Producer(settings)
         self.clock = Clock(settings.clock_file)
+
+    async def caught_up(self) -> None:
+        """Return once what earlier tests left on the topics is consumed and decided upon."""
+        last = [subject_in(number, "caughtup") for number in range(PARTITIONS)]
+        await self.publish(*map(arrival, last))
+        for subject in last:
+            await self.known(subject, 1)
+            await self.reviewed(subject)
 
     async def publish(self, *events: Json) -> None:
         """Publish events as a trusted hub does."""
