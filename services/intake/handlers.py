@@ -7,7 +7,6 @@ import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Final
 
 from aiokafka.errors import KafkaError
 
@@ -15,11 +14,9 @@ from services.intake import domain
 from services.intake.domain import Caller, IdWindow, Recorded, Refusal, Stamp
 from services.intake.settings import IntakeSettings
 from shared import log, metrics
-from shared.bus.producer import OutRecord, Producer
+from shared.bus.producer import EVENT_HEADERS, OutRecord, Producer
 from shared.clock import Clock
 from shared.events import EVENT_BYTES_MAX, TOPIC_OF_CLASS, Event, EventRefused, FieldError, decode_many
-
-_HEADERS: Final = (("content-type", b"application/cloudevents+json; charset=UTF-8"),)
 
 _accepted = metrics.counter("intake_events_accepted", "Events that the broker has acknowledged.", "events")
 _duplicates = metrics.counter("intake_events_duplicate", "Copies recognised among recent ids.", "events")
@@ -139,7 +136,7 @@ class Intake:
             chunk.claimed.append((key, recorded))
             body = value if event.recordedtime is not None else stamp.on(value)
             chunk.records.append(
-                OutRecord(TOPIC_OF_CLASS[type(event)], event.subject.encode(), body, headers=_HEADERS)
+                OutRecord(TOPIC_OF_CLASS[type(event)], event.subject.encode(), body, headers=EVENT_HEADERS)
             )
             return
         conflict = _conflict(index, event.id) if claim.kind is domain.CONFLICT else None

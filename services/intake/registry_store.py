@@ -9,7 +9,7 @@ import msgspec
 from aiokafka.errors import KafkaError
 
 from services.intake.registry_domain import site_key
-from shared.bus.producer import OutRecord, Producer
+from shared.bus.producer import EVENT_HEADERS, OutRecord, Producer
 from shared.http.problems import Problem
 from shared.registries import Registries
 from shared.registry import (
@@ -23,7 +23,6 @@ from shared.registry import (
 )
 
 _RECORD_TYPE = (("content-type", b"application/json"),)
-_EVENT_TYPE = (("content-type", b"application/cloudevents+json; charset=UTF-8"),)
 
 T = TypeVar("T")
 
@@ -57,7 +56,7 @@ class RegistryStore:
 
     async def put_exemption(self, event: ExemptionEvent) -> None:
         """Write that an exemption was declared or withdrawn."""
-        await self._put(self.registries.exemptions, EXEMPTIONS_TOPIC, event.subject, event, _EVENT_TYPE)
+        await self._put(self.registries.exemptions, EXEMPTIONS_TOPIC, event.subject, event, EVENT_HEADERS)
 
     async def _put(
         self, registry: Registry[T], topic: str, key: str, record: T, headers: tuple[tuple[str, bytes], ...]

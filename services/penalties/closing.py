@@ -12,7 +12,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.penalties.chain import shown_digest
-from services.penalties.handlers import HEADERS, SOURCE
+from services.penalties.handlers import SOURCE
 from services.penalties.store import CLOSING_LOCK, chains, period_closes
 from services.penalties.totals import turnover
 from shared.bus.outbox import enqueue
@@ -88,7 +88,7 @@ async def close(
     closed = await closing(connection, network, period)
     assert closed is not None
     if fresh.rowcount:
-        await enqueue(connection, PERIODS_TOPIC, None, [closed_event(closed)], HEADERS)
+        await enqueue(connection, PERIODS_TOPIC, None, [closed_event(closed)])
     return closed
 
 

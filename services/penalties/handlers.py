@@ -33,7 +33,6 @@ VERDICT_TYPE = "verdict.issued"
 POSTING_TYPE = "posting.booked"
 SOURCE = "/services/penalties"
 _SLICE_VERDICTS = 500
-HEADERS = (("content-type", b"application/cloudevents+json; charset=UTF-8"),)
 
 _logger = log.get(__name__)
 _verdicts = metrics.counter(
@@ -268,10 +267,7 @@ async def _queue(connection: AsyncConnection, bookings: Sequence[Booking]) -> No
         by_partition.setdefault(booking.partition, []).append(posting(booking.entry))
     await enqueue_all(
         connection,
-        [
-            Outgoing(POSTINGS_TOPIC, partition, records, HEADERS)
-            for partition, records in by_partition.items()
-        ],
+        [Outgoing(POSTINGS_TOPIC, partition, records) for partition, records in by_partition.items()],
     )
 
 

@@ -17,7 +17,7 @@ from sqlalchemy import func, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from shared import metrics
-from shared.bus.producer import OutRecord, Producer
+from shared.bus.producer import EVENT_HEADERS, OutRecord, Producer
 from shared.bus.tables import outbox
 from shared.bus.transient import TRANSIENT, unless_cancelled
 from shared.bus.waiting import wait_at_most
@@ -45,7 +45,7 @@ class Outgoing(NamedTuple):
     topic: str
     partition: int | None
     records: Iterable[tuple[bytes | None, bytes | None]]
-    headers: Sequence[tuple[str, bytes]] = ()
+    headers: Sequence[tuple[str, bytes]] = EVENT_HEADERS
 
 
 async def enqueue(
@@ -53,7 +53,7 @@ async def enqueue(
     topic: str,
     partition: int | None,
     records: Iterable[tuple[bytes | None, bytes | None]],
-    headers: Sequence[tuple[str, bytes]] = (),
+    headers: Sequence[tuple[str, bytes]] = EVENT_HEADERS,
 ) -> None:
     """`enqueue_all` for one topic and partition."""
     await enqueue_all(connection, [Outgoing(topic, partition, records, headers)])

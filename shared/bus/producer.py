@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import structlog
 from aiokafka import AIOKafkaProducer
@@ -18,6 +18,8 @@ from shared.settings import ServiceSettings
 
 log = structlog.get_logger(__name__)
 
+EVENT_HEADERS: Final = (("content-type", b"application/cloudevents+json; charset=UTF-8"),)
+"""Of every record whose value is an event (contract.md §1)."""
 _DEAD = (OutOfOrderSequenceNumber, ProducerFenced)
 _SINGLY_MAX = 4
 """So few records are handed over one by one: the client then packs those of many callers into one broker batch."""

@@ -76,6 +76,15 @@ async def test_records_leave_in_the_order_of_their_call_and_are_deleted(bus: Gro
     assert (key, headers) == (b"k", {"h": b"1"})
 
 
+async def test_events_say_what_they_are(bus: Group) -> None:
+    async with bus.engine.begin() as connection:
+        await enqueue(connection, bus.name, 0, [(b"k", b"{}")])
+    async with relaying(bus):
+        await until_empty(bus)
+    ((_, _, headers),) = await read_topic(bus.settings, bus.name)
+    assert headers == {"content-type": b"application/cloudevents+json; charset=UTF-8"}
+
+
 async def test_large_calls_are_split_and_keep_their_order(bus: Group) -> None:
     values = [f"{n}-" + "x" * 300_000 for n in range(40)]
     await put(bus, *values)

@@ -42,6 +42,7 @@ async def record(connection: AsyncConnection, found: Iterable[ConflictingCopy], 
         if row["id"] in fresh:
             headers = [
                 ("faultline-topic", row["topic"].encode()),
+                ("faultline-partition", str(row["partition"]).encode()),
                 ("faultline-reason", REASON.encode()),
                 ("faultline-detail", row["detail"].encode()),
                 ("faultline-at", at.isoformat().encode()),
