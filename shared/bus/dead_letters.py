@@ -91,9 +91,9 @@ async def _publish(connection: AsyncConnection, letter: DeadLetter, at: datetime
 
 
 def source_of(record: Record) -> str:
-    """Who seems to have sent a record that cannot be decoded: its source member, else its key."""
+    """Who seems to have sent a record that cannot be decoded: its source member. What names none counts as one sender's."""
     found = _SOURCE.search(record.value or b"")
-    return (found.group(1) if found else record.key or b"?").decode(errors="replace")
+    return found.group(1).decode(errors="replace") if found else "somebody unnamed"
 
 
 class Fuse:

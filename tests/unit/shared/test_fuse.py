@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import pytest
 
-from shared.bus.dead_letters import Fuse
+from shared.bus.dead_letters import Fuse, source_of
 from shared.bus.records import Record
 from shared.errors import StoppedConsumer
 
@@ -26,9 +26,9 @@ class Consumed(NamedTuple):
     headers: tuple[tuple[str, bytes], ...]
 
 
-def record() -> Record:
+def record(key: bytes = b"key", value: bytes = b"value") -> Record:
     """A record that nobody has seen before."""
-    return Consumed("parcel.scans", 0, next(_offsets), 0, b"key", b"value", ())
+    return Consumed("parcel.scans", 0, next(_offsets), 0, key, value, ())
 
 
 def fail(fuse: Fuse, source: str, times: int = 1) -> None:
@@ -49,6 +49,17 @@ def test_two_sources_however_many_records_stop_nobody() -> None:
     for _ in range(100):
         fail(fuse, "one")
         fail(fuse, "two")
+
+
+def test_a_flood_that_names_no_source_stops_nobody_whatever_its_keys() -> None:
+    fuse = Fuse(failures_in_a_row_max=20, sources_min=3)
+    for number in range(1_000):
+        garbage = record(str(number).encode(), b"\xff not an event")
+        fuse.bad(source_of(garbage), garbage)
+
+
+def test_who_sent_what_cannot_be_taken() -> None:
+    assert source_of(record(value=b'{"source" : "/sites/GZ01", "id": 7}')) == "/sites/GZ01"
 
 
 def test_three_sources_that_all_fail_stop_it() -> None:
