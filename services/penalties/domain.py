@@ -17,12 +17,13 @@ from datetime import datetime
 from typing import Literal, NamedTuple
 from zoneinfo import ZoneInfo
 
+from shared.events import FEN_MAX, FINDING_ID_LENGTH_MAX, REFERENCE_LENGTH_MAX
 from shared.events.outputs import HEADQUARTERS, Account, Award, Clause, Entry, Finding, VerdictData
 
 MONEY_KINDS = frozenset({"fine", "compensation"})
 """Finding kinds that move money; the others have amount 0 or only entitle, reject or warn."""
 CUSTOMERS = frozenset({"sender", "recipient", "beneficiary"})
-LARGEST_AMOUNT_FEN = 2**53 - 1
+LARGEST_AMOUNT_FEN = FEN_MAX
 """Above this, JSON readers that hold numbers as doubles would show another amount."""
 ZONE = ZoneInfo("Asia/Shanghai")
 """The networks' zone (rules.md, reading guide): months of the ledger are months there."""
@@ -46,7 +47,7 @@ _NETWORK = re.compile(r"[a-z][a-z0-9-]{1,31}")
 _WAYBILL = re.compile(r"[A-Z0-9-]{6,32}")
 _SITE = re.compile(r"[A-Z0-9-]{2,16}")
 _PERIOD = re.compile(r"(20[0-9]{2})-(0[1-9]|1[0-2])")
-_NAME_CHARACTERS_MAX = 200
+_DIGEST_LENGTH_MAX = 200
 _VERSION_MAX = 2**31 - 1
 _YEARS = range(2000, 2100)
 
@@ -267,7 +268,7 @@ def faults(verdict: VerdictData) -> list[tuple[str, str]]:
         found.append(("/waybill", "is not a waybill's number"))
     if not 1 <= verdict.version <= _VERSION_MAX:
         found.append(("/version", f"must be 1 to {_VERSION_MAX}"))
-    if not _is_name(verdict.digest):
+    if not (0 < len(verdict.digest) <= _DIGEST_LENGTH_MAX and verdict.digest.isprintable()):
         found.append(("/digest", "must be printable text"))
     if verdict.decided_at.tzinfo is None or verdict.decided_at.year not in _YEARS:
         found.append(("/decided_at", f"must have an offset and lie in {_YEARS.start} to {_YEARS.stop - 1}"))
@@ -282,10 +283,12 @@ def faults(verdict: VerdictData) -> list[tuple[str, str]]:
 
 
 def _finding_faults(finding: Finding) -> Iterable[tuple[str, str]]:
-    if not _is_name(finding.finding_id):
-        yield "/finding_id", "must be printable text"
-    if not _is_name(finding.rule):
-        yield "/rule", "must be printable text"
+    for name, text, length_max in (
+        ("finding_id", finding.finding_id, FINDING_ID_LENGTH_MAX),
+        ("rule", finding.rule, REFERENCE_LENGTH_MAX),
+    ):
+        if not 0 < len(text) <= length_max or "\x00" in text:
+            yield f"/{name}", f"must have 1 to {length_max} characters, none of them NUL"
     if finding.site is None:
         if finding.amount_fen != 0:
             yield "/site", "is missing: an amount needs a site that owes it"
@@ -305,7 +308,3 @@ def _award_faults(award: Award) -> Iterable[tuple[str, str]]:
         yield "/to", "is neither a site's code nor hq, sender, recipient or beneficiary"
     if not 0 <= award.amount_fen <= LARGEST_AMOUNT_FEN:
         yield "/amount_fen", f"must be 0 to {LARGEST_AMOUNT_FEN}"
-
-
-def _is_name(text: str) -> bool:
-    return 0 < len(text) <= _NAME_CHARACTERS_MAX and text.isprintable()

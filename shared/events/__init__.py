@@ -123,14 +123,24 @@ from shared.events.signatures import (
     SignatureVoided,
     SignatureVoidedData,
 )
-from shared.events.values import Claimant, ComplaintCategory, Personal
+from shared.events.values import (
+    FEN_MAX,
+    FINDING_ID_LENGTH_MAX,
+    REFERENCE_LENGTH_MAX,
+    Claimant,
+    ComplaintCategory,
+    Personal,
+)
 
 __all__ = [
     "AHEAD_MAX",
     "EVENT_BYTES_MAX",
     "EVENT_CLASSES",
     "EVENT_TYPES",
+    "FEN_MAX",
+    "FINDING_ID_LENGTH_MAX",
     "INPUT_TOPICS",
+    "REFERENCE_LENGTH_MAX",
     "TOPIC_COMPLAINTS",
     "TOPIC_OF_CLASS",
     "TOPIC_SCANS",

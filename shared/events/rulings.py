@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from shared.events.envelope import Data, Envelope
-from shared.events.values import Fen, Payee, Personal, Reference, Site
+from shared.events.values import Fen, FindingId, Payee, Personal, Reference, Site
 
 
 class AppealFiledData(Data, frozen=True, kw_only=True, gc=False):
@@ -13,7 +13,7 @@ class AppealFiledData(Data, frozen=True, kw_only=True, gc=False):
 
     appeal_id: Reference
     site: Site
-    finding_id: Reference
+    finding_id: FindingId
     text: Personal[str] | None = None
 
 
@@ -45,7 +45,7 @@ class RulingMadeData(Data, frozen=True, kw_only=True, gc=False):
 
     ruling_id: Reference
     action: Literal["add", "change", "remove"]
-    finding_id: Reference | None = None
+    finding_id: FindingId | None = None
     rule: Reference
     site: Site
     amount_fen: Fen | None = None

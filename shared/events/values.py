@@ -16,6 +16,8 @@ SUBJECT_PATTERN = r"[a-z][a-z0-9-]{1,31}/[A-Z0-9-]{6,32}"
 SOURCE_PATTERN = rf"/(?:sites/{SITE_PATTERN}|desks/[A-Za-z0-9][A-Za-z0-9._-]{{0,63}}|regulators/[A-Za-z0-9][A-Za-z0-9._-]{{0,63}})"
 ID_LENGTH_MAX = 64
 REFERENCE_LENGTH_MAX = 200
+FINDING_ID_LENGTH_MAX = 2 * REFERENCE_LENGTH_MAX + 32
+"""A finding's id is its rule, its site and often the id of a complaint, a report, a ruling and the like."""
 FEN_MAX = 2**53
 
 T = TypeVar("T")
@@ -47,6 +49,7 @@ Count = Annotated[int, Meta(ge=0, le=1_000_000)]
 Ordinal = Annotated[int, Meta(ge=1, le=1_000_000)]
 Reference = Annotated[str, Meta(min_length=1, max_length=REFERENCE_LENGTH_MAX)]
 """The id of a complaint, report, notice, finding and the like."""
+FindingId = Annotated[str, Meta(min_length=1, max_length=FINDING_ID_LENGTH_MAX)]
 
 ComplaintCategory = Literal[
     "signed_not_received",

@@ -21,6 +21,7 @@ from services.penalties.domain import (
     open_period,
 )
 from services.penalties.handlers import entries_of
+from shared.events import FINDING_ID_LENGTH_MAX, REFERENCE_LENGTH_MAX
 from shared.events.outputs import Award, Clause, Entry, Finding, RulebookRef, Text, VerdictData
 
 SITES = ["GZ01", "BJ02", "HUB-SH"]
@@ -360,11 +361,17 @@ def test_periods_are_months(text: str, right: bool) -> None:
         (verdict(1, [finding(awards={"GZ01": -1, "hq": 1})]), "/findings/0/awards/0/amount_fen"),
         (verdict(1, [finding(awards={"hq": LARGEST_AMOUNT_FEN + 1})]), "/findings/0/amount_fen"),
         (verdict(1, [finding("TT\x00")]), "/findings/0/finding_id"),
+        (verdict(1, [finding("TT-04/" + "x" * FINDING_ID_LENGTH_MAX)]), "/findings/0/finding_id"),
         (verdict(1, [finding(), finding()]), "/findings/1/finding_id"),
     ],
 )
 def test_unfit_verdicts_are_named_with_a_pointer(broken: VerdictData, pointer: str) -> None:
     assert pointer in [at for at, _ in faults(broken)]
+
+
+@pytest.mark.parametrize("of", ["C" * REFERENCE_LENGTH_MAX, "line\nbreak", "全角\u3000空格"])
+def test_whatever_a_publisher_may_call_a_complaint_is_booked(of: str) -> None:
+    assert faults(verdict(1, [finding(f"{'ZT-99' * 40}/{'S' * 16}/{of}")])) == []
 
 
 def test_what_moves_no_money_is_not_looked_at() -> None:
