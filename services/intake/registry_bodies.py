@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import date
-from typing import Annotated, Literal, Self
+from contextlib import suppress
+from datetime import date, datetime
+from typing import Annotated, Any, Literal, Self
+from zoneinfo import ZoneInfo
 
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     ValidationInfo,
@@ -21,6 +24,23 @@ from shared.registry import OWNER_PATTERN, Scope
 
 SITES_MAX = 5_000
 """Sites that one exemption may name."""
+
+
+_ZONE = ZoneInfo("Asia/Shanghai")
+"""The networks' zone (rules.md, reading guide)."""
+
+
+def _local_day(value: Any) -> Any:
+    """A moment with its offset stands for its local day, as in the facts of a dry run."""
+    if isinstance(value, str) and len(value) > len("2026-03-05"):
+        with suppress(ValueError, OverflowError):
+            moment = datetime.fromisoformat(value)
+            return moment.astimezone(_ZONE).date() if moment.tzinfo is not None else value
+    return value
+
+
+LocalDay = Annotated[Day, BeforeValidator(_local_day)]
+"""A day, `yyyy-mm-dd`, or a moment in RFC 3339 for the local day it lies in."""
 
 
 class _StrictBody(BaseModel):
@@ -63,8 +83,8 @@ class ExemptionBody(_StrictBody):
     ) = None
     province: Line | None = None
     city: Line | None = None
-    from_: Day = Field(alias="from")
-    to: Day
+    from_: LocalDay = Field(alias="from")
+    to: LocalDay
     ground: Line
     reason: LongLine
     officer: Line
