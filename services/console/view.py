@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
 from fastapi import Request
@@ -82,7 +83,7 @@ class View:
             span=partial(duration, language=language),
             viewer=viewer,
             navigation=self._shown(viewer),
-            path=request.url.path,
+            path=quote(request.scope["path"]),
             query=request.query_params,
             other_language=request.url.include_query_params(lang="en" if language == "zh" else "zh").query,
             **values,

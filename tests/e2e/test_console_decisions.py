@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from typing import Any
+from urllib.parse import quote
 from uuid import uuid4
 
 import asyncpg
@@ -218,8 +219,9 @@ def test_a_complaint_is_on_the_desk_and_its_form_says_what_is_missing(
     line: Line, people: dict[str, Person], waybill: str
 ) -> None:
     now = line.stack.now()
+    complaint_id = f"2026/{waybill}#1?"
     opened = {
-        "complaint_id": f"C{waybill}",
+        "complaint_id": complaint_id,
         "channel": "phone",
         "category": "loss",
         "claimant": "recipient",
@@ -231,7 +233,7 @@ def test_a_complaint_is_on_the_desk_and_its_form_says_what_is_missing(
         [event(f"tiantian/{waybill}", "/desks/cs", "complaint.opened", now, f"c{waybill}", **opened)]
     )
     officer = people["officer"]
-    path = f"/complaints/tiantian/{waybill}/C{waybill}"
+    path = f"/complaints/tiantian/{waybill}/{quote(complaint_id)}"
 
     def listed() -> str | None:
         page = officer.page(f"/complaints?network=tiantian&waybill={waybill}")
@@ -244,6 +246,9 @@ def test_a_complaint_is_on_the_desk_and_its_form_says_what_is_missing(
     assert "Nothing came" in form
     assert "<script>alert" not in form
     assert "contact with the customer" in form
+    reply = f"/complaint-acts/reply/tiantian/{waybill}/{quote(complaint_id)}"
+    assert f'href="{reply}"' in form
+    assert f'action="{reply}"' in officer.page(reply)
     for queue in ("hard", "claims"):
         assert path in officer.page(f"/registers/complaints?queue={queue}&network=tiantian")
     assert path not in officer.page("/registers/complaints?queue=escalated&network=tiantian")
@@ -291,10 +296,13 @@ def test_the_complaint_desk_is_told_what_is_wrong_and_records_once(
     assert complaint["desk"] == "arbitration"
     case = line.decided(subject, lambda case: case["events"] == len(_events(line, waybill)))
     assert (case["conflicts"], _events(line, waybill).count("complaint.opened")) == (0, 1)
-    form = f"/complaints/{subject}/{complaint['complaint_id']}"
-    assert 'id="wrong-site"' in officer.send(f"{form}/settle", 422, site="no site!")
+
+    def form(name: str) -> str:
+        return f"/complaint-acts/{name}/{subject}/{complaint['complaint_id']}"
+
+    assert 'id="wrong-site"' in officer.send(form("settle"), 422, site="no site!")
     for name, status in (("settle", 404), ("open", 404), ("nothing", 404), ("reply", 404)):
-        people["hub"].page(f"{form}/{name}", status)
+        people["hub"].page(form(name), status)
     assert people["hub"].http.get("/complaints/new").status_code == 404
 
 

@@ -30,7 +30,7 @@ class Work(NamedTuple):
 
 
 def router(kit: Kit) -> APIRouter:
-    """`/complaints/new`, and `/complaints/{network}/{waybill}/{complaint_id}/{name}` for each of ACTS."""
+    """`/complaints/new`, and `/complaint-acts/{name}/{network}/{waybill}/{complaint_id}` for each of ACTS."""
     pages = routes()
 
     @pages.get("/complaints/new")
@@ -46,17 +46,17 @@ def router(kit: Kit) -> APIRouter:
         form.require(kit.view.word(request), "network", "waybill")
         return await record(request, viewer, opened(viewer, form), form)
 
-    @pages.get("/complaints/{network}/{waybill}/{complaint_id}/{name}")
+    @pages.get("/complaint-acts/{name}/{network}/{waybill}/{complaint_id:path}")
     async def act_form(
-        request: Request, network: str, waybill: str, complaint_id: str, name: str, viewer: SignedIn
+        request: Request, name: str, network: str, waybill: str, complaint_id: str, viewer: SignedIn
     ) -> Response:
         work = await known(viewer, name, Subject(network, waybill), complaint_id)
         form = Form(_begun(work.complaint or {}, viewer) | dict(request.query_params))
         return shown(request, viewer, work, form)
 
-    @pages.post("/complaints/{network}/{waybill}/{complaint_id}/{name}")
+    @pages.post("/complaint-acts/{name}/{network}/{waybill}/{complaint_id:path}")
     async def act(
-        request: Request, network: str, waybill: str, complaint_id: str, name: str, viewer: SignedIn
+        request: Request, name: str, network: str, waybill: str, complaint_id: str, viewer: SignedIn
     ) -> Response:
         form = await read_form(request)
         return await record(
@@ -76,7 +76,7 @@ def router(kit: Kit) -> APIRouter:
         listed = await kit.services.get(viewer.key, "arbitration", "/v1/complaints", **asked)
         for complaint in listed["items"]:
             if complaint["complaint_id"] == complaint_id:
-                done = f"/complaints/{subject.where}/{quote(complaint_id, safe='')}?sent=yes"
+                done = f"/complaints/{subject.where}/{quote(complaint_id)}?sent=yes"
                 return Work(name, act, subject, complaint_id, complaint, done)
         raise HTTPException(404)
 

@@ -66,7 +66,7 @@ def router(kit: Kit) -> APIRouter:
             now=kit.now(),
         )
 
-    @pages.get("/complaints/{network}/{waybill}/{complaint_id}")
+    @pages.get("/complaints/{network}/{waybill}/{complaint_id:path}")
     async def complaint(
         request: Request, network: str, waybill: str, complaint_id: str, viewer: SignedIn
     ) -> Response:
