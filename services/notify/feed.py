@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.notify.settings import NotifySettings
 from services.notify.store import notices as store
-from services.notify.store.notices import Filter
+from services.notify.store.notices import Filter, Listed
 from shared import metrics
 from shared.events.outputs import NoticeData
 
@@ -32,7 +32,7 @@ class News:
     """A notice that was made or has changed. `mark` resumes a stream after it; it may repeat, never skip."""
 
     mark: str
-    notice: NoticeData
+    listed: Listed
 
 
 @dataclass(slots=True, eq=False)
@@ -118,8 +118,8 @@ class NoticeFeed:
                 notices, after = await store.changed_between(
                     connection, since, until, asked, after=after, limit=self._settings.stream_page_rows
                 )
-            for number, notice in enumerate(notices, 1):
-                yield News(until if after is None and number == len(notices) else since, notice)
+            for number, listed in enumerate(notices, 1):
+                yield News(until if after is None and number == len(notices) else since, listed)
             if after is None:
                 return
 
@@ -140,8 +140,8 @@ class NoticeFeed:
                 )
                 more = after is not None
                 for subscription in self._subscriptions:
-                    shown = [notice for notice in notices if subscription.concerns(notice)]
-                    for number, notice in enumerate(shown, 1):
+                    shown = [listed for listed in notices if subscription.concerns(listed.notice)]
+                    for number, listed in enumerate(shown, 1):
                         last = not more and number == len(shown)
-                        subscription.put(News(until if last else self._seen, notice))
+                        subscription.put(News(until if last else self._seen, listed))
         self._seen = until

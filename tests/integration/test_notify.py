@@ -245,7 +245,9 @@ async def test_a_stream_brings_news_and_what_was_missed(notify: NotifyProcess) -
         live = await stream.next()
         async with notify.client() as client:
             await client.post(f"/v1/notices/{first['notice_id']}/acknowledge")
-        acknowledged = await stream.next()
+            acknowledged = await stream.next()
+            listed = (await client.get("/v1/notices", params={"network": network, "site": "BJ02"})).json()
+    assert acknowledged in listed["items"], "a notice has the same members everywhere"
     assert [missed["version"], live["version"]] == [2, 3]
     assert (acknowledged["notice_id"], acknowledged["state"]) == (first["notice_id"], "acknowledged")
 

@@ -188,4 +188,4 @@ async def _events(
 
 
 def _event(news: News) -> bytes:
-    return b"id: %s\nevent: notice\ndata: %s\n\n" % (news.mark.encode(), _encode(news.notice))
+    return b"id: %s\nevent: notice\ndata: %s\n\n" % (news.mark.encode(), _encode(_shown(news.listed)))

@@ -154,13 +154,13 @@ async def changed_between(
     *,
     after: tuple[str, UUID] | None = None,
     limit: int,
-) -> tuple[list[NoticeData], tuple[str, UUID] | None]:
+) -> tuple[list[Listed], tuple[str, UUID] | None]:
     """Up to `limit` notices made or changed by transactions that `until` shows and `since` does not.
 
     Serial numbers and times become visible out of order; snapshots do not, so nothing is missed or repeated. Returns
     the notices and the position to go on `after`, None at the end.
     """
-    statement = select(*_SHOWN, notices.c.changed_xid.cast(Text).label("xid")).where(
+    statement = select(*_SHOWN, notices.c.attempts, notices.c.changed_xid.cast(Text).label("xid")).where(
         text("changed_xid >= pg_snapshot_xmin(CAST(CAST(:since AS text) AS pg_snapshot))"),
         text("NOT pg_visible_in_snapshot(changed_xid, CAST(CAST(:since AS text) AS pg_snapshot))"),
         text("pg_visible_in_snapshot(changed_xid, CAST(CAST(:until AS text) AS pg_snapshot))"),
@@ -175,7 +175,7 @@ async def changed_between(
     statement = statement.order_by(notices.c.changed_xid, notices.c.notice_id).limit(limit)
     rows = (await connection.execute(statement, values)).all()
     position = (rows[-1].xid, rows[-1].notice_id) if len(rows) == limit else None
-    return [_notice(row) for row in rows], position
+    return [_listed(row) for row in rows], position
 
 
 def _listed(row: Any) -> Listed:
