@@ -29,6 +29,8 @@ def test_case(path: Path) -> None:
     case = json.loads(path.read_text(encoding="utf-8"))
     document = _judge(case, case["events"])
     assert unmet(case["expect"], document) == []
+    ids = [f["finding_id"] for f in document["verdict"]["findings"]]
+    assert len(ids) == len(set(ids))
     findings = [f for f in document["verdict"]["findings"] if f["state"] != "revoked"]
     for finding in findings:
         if finding["kind"] in ("fine", "compensation"):

@@ -46,6 +46,8 @@ def adjudicate(request: Mapping[str, Any], rulebooks: Rulebooks) -> dict[str, An
     books = _converted("/rulebook", lambda: _overridden(rulebooks, request.get("rulebook")))
     known, conflicts = distinct(events, bodies)
     decision = decide(known, facts, books, now, network)
+    standing = {finding.finding_id for finding in decision.findings}
+    gone = [finding for finding in decision.overturned if finding.finding_id not in standing]
     return {
         "network": network,
         "waybill": events[0].waybill if events else None,
@@ -54,7 +56,7 @@ def adjudicate(request: Mapping[str, Any], rulebooks: Rulebooks) -> dict[str, An
             "version": 1,
             "decided_at": now,
             "rulebook": decision.rulebook,
-            "findings": [*decision.findings, *decision.overturned],
+            "findings": [*decision.findings, *gone],
         },
         "custody": decision.custody,
         "exemptions": decision.exemptions,

@@ -36,6 +36,8 @@ class Standing:
         self._by_id = {finding.finding_id: finding for finding in findings}
         self._renamed: dict[str, str] = {}
         self.overturned: dict[str, Finding] = {}
+        self.fixed: dict[str, int] = {}
+        """When a decision first took a finding away or fixed its amount: it grows no more from then on."""
 
     def findings(self) -> list[Finding]:
         """What stands, in the register's order."""
@@ -51,16 +53,15 @@ class Standing:
 
     def named(self, ruling: RulingMadeData) -> list[Finding]:
         """What a ruling is about: the finding that it names, else all findings of its rule on its site."""
-        found = self.resolve(ruling.finding_id or f"{ruling.rule}/{ruling.site}")
-        if found is not None:
-            return [found]
         if ruling.finding_id is not None:
-            return []
+            found = self.resolve(ruling.finding_id)
+            return [found] if found is not None else []
         return [f for f in self._by_id.values() if f.rule == ruling.rule and f.site == ruling.site]
 
     def overturn(self, finding: Finding, decision: Known[Any], text: str, reference: str) -> None:
         """Take a finding out: it stays readable as revoked, with the decision as its reason."""
         del self._by_id[finding.finding_id]
+        self.fixed.setdefault(finding.finding_id, decision.at)
         self.overturned[finding.finding_id] = msgspec.structs.replace(
             self._ruled(finding, decision, text, reference), state="revoked"
         )
@@ -81,6 +82,8 @@ class Standing:
         liable = site or finding.site
         awards = _shared_out(self._recipients(finding, to), amount, liable)
         moved = liable != finding.site
+        if moved or amount_fen is not None:
+            self.fixed.setdefault(finding.finding_id, decision.at)
         changed = msgspec.structs.replace(
             finding,
             finding_id=self._free_id(finding, liable, reference) if moved else finding.finding_id,

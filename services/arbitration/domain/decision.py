@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Literal
 
@@ -57,14 +57,15 @@ def asked(
     facts: Facts,
     rules: NetworkRules,
     now: datetime,
-    overturned: Collection[str] = (),
+    decided: Standing | None = None,
 ) -> Case:
     """The waybill at `now` with what every rule found, before money is divided and officers' decisions count.
 
-    `overturned`: findings that such decisions are known to take away.
+    `decided`: how findings are known to stand after such decisions.
     """
     case = Case(events, facts, rules, seconds(now))
-    case.overturned = overturned
+    if decided is not None:
+        case.overturned, case.fixed = decided.overturned, decided.fixed
     for rule in rules.asked(case.by_type):
         case.found += rule.decide(case, rule)
     return case
@@ -86,9 +87,9 @@ def judged(
     """`decide` by the rules of the waybill's network; and the waybill as `asked` gives it."""
     case = first = asked(events, facts, rules, now)
     found, standing = _settled(case, rules, case.found)
-    if standing.overturned:
-        # A loss that was taken away replaces no delay any more.
-        case = asked(events, facts, rules, now, standing.overturned)
+    if standing.fixed:
+        # A loss that was taken away replaces no delay any more, and what was decided grows no more.
+        case = asked(events, facts, rules, now, standing)
         found, standing = _settled(case, rules, case.found)
     added = [finding for finisher in rules.finishers for finding in finisher(case, standing.findings())]
     if added:

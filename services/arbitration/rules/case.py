@@ -42,6 +42,7 @@ class Case:
         "exempt",
         "exemptions",
         "facts",
+        "fixed",
         "found",
         "general_rule",
         "memo",
@@ -68,6 +69,8 @@ class Case:
         """What the rules asked so far have found."""
         self.overturned: Collection[str] = ()
         """Findings that a decision took away: what they replaced stands again."""
+        self.fixed: Mapping[str, int] = {}
+        """When a decision first took a finding away or fixed its amount, by its id."""
         self.memo: dict[str, Any] = {}
         """What one rule worked out and others of its book use, by a name."""
         self.next_review: int | None = None
@@ -206,6 +209,11 @@ class Case:
         """Note exemptions that changed a term: for its finding, and for the verdict as a whole."""
         touched |= met
         self.exemptions |= met
+
+    def growing_until(self, finding_id: str) -> int:
+        """The day up to which the days of a finding count: today, or the one on which a decision fixed it."""
+        fixed = self.fixed.get(finding_id)
+        return self.today if fixed is None else min(self.today, day_of(fixed))
 
     def next_capped_day(self, due: int, cap_days: int, site: str) -> int:
         """The day on which so many days after `due` have counted at `site`; touches nothing."""

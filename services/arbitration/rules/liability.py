@@ -37,8 +37,9 @@ def loss(case: Case, custody: Custody) -> Blame | None:
     if not links:
         return None
     last = links[-1]
-    # Whoever scanned the piece itself had it: only a bag's arrival, or a departure, leaves room for an excuse.
-    if not (last.only_by_bag or last.gone):
+    # Whoever scanned the piece itself had it: only a bag's arrival, or a departure, leaves room for an excuse. Who took it
+    # out for delivery without a signature answers.
+    if last.out or not (last.only_by_bag or last.gone):
         return Blame(last, (), _custody_evidence(last))
     return _shift(case, custody, len(links) - 1, "goods_missing")
 

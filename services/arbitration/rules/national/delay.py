@@ -9,18 +9,18 @@ from services.arbitration.rules.localtime import day_of, say_day, seconds, start
 from services.arbitration.rules.national.exemption import accepted_exemptions
 from services.arbitration.rules.rulebook import Rule, Terms
 from services.arbitration.rules.stream import Known
-from shared.events import EvidenceSubmitted, ScanCollected
+from shared.events import EvidenceSubmitted, ScanCollected, SignatureRecorded
 from shared.events.outputs import SENDER, Finding
 
 
-def delivered_at(case: Case) -> int | None:
-    """When the parcel was delivered: the earliest signature that is not voided, by the signing where it is given."""
-    signatures = case.custody.signatures
-    if not signatures:
-        return None
+def delivered_at(signatures: Iterable[Known[SignatureRecorded]]) -> int | None:
+    """When the first of `signatures` was given: the moment of signing where it is said, else of the entry."""
     return min(
-        known.at if known.event.data.signed_at is None else seconds(known.event.data.signed_at)
-        for known in signatures
+        (
+            known.at if known.event.data.signed_at is None else seconds(known.event.data.signed_at)
+            for known in signatures
+        ),
+        default=None,
     )
 
 
@@ -59,7 +59,7 @@ def gb_01(case: Case, rule: Rule) -> Iterable[Finding]:
         return ()
     if EvidenceSubmitted in case.by_type and accepted_exemptions(case):
         return ()
-    delivered = delivered_at(case)
+    delivered = delivered_at(case.custody.signatures)
     days = terms[f"complete_delay_{collected.event.data.scope}_days"]
     if delivered is not None and day_of(delivered) <= collected.day + days:
         return ()
@@ -67,7 +67,7 @@ def gb_01(case: Case, rule: Rule) -> Iterable[Finding]:
     last = complete_delay_day(case, terms, collected, touched)
     over = start_of(last + 1)
     returned = case.custody.returned
-    if (delivered is not None and delivered < over) or (returned is not None and returned.at < over):
+    if (delivered is not None and delivered < over) or (returned is not None and returned.at <= over):
         return ()
     if not case.review(over):
         return ()

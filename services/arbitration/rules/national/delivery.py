@@ -88,7 +88,7 @@ def _contacts_due(
     if over is None or undecided is None or undecided.at >= over:
         return
     ends = [k.at for k in (case.custody.returned,) if k is not None]
-    delivered = delivered_at(case)
+    delivered = delivered_at(case.custody.signatures)
     ends += [delivered] if delivered is not None else []
     if not any(end < over for end in ends):
         duty = ("彻底延误时限前联系寄件人", "contact with the sender before the complete-delay term")
@@ -150,7 +150,9 @@ def gb_06(case: Case, rule: Rule) -> Iterable[Finding]:
 def gb_07(case: Case, rule: Rule) -> Iterable[Finding]:
     """A redirect is for domestic parcels before delivery, by the sender, and keeps the recipient (000 (五))."""
     refused: dict[str | None, list[tuple[Known[RedirectRequested], tuple[str, str]]]] = {}
-    delivered = delivered_at(case)
+    # A mistaken entry delivers nothing (rules.md §0); only GB-01 counts every signature that is not voided.
+    mistaken = {id(one) for one in case.custody.mistaken}
+    delivered = delivered_at(one for one in case.custody.signatures if id(one) not in mistaken)
     for redirect in case.of(RedirectRequested):
         fault = _redirect_fault(case, redirect, delivered)
         if fault is not None and rule.on(redirect.day) is not None:

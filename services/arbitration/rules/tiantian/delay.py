@@ -101,8 +101,9 @@ def _finding(
         min(cap_fen, rate_fen * sum(late.days for late in of_link)) for of_link in links.values()
     )
     exemptions = {one for late in stages for one in late.exemptions}
-    for of_link in links.values():
-        _review_growth(case, of_link, _cap_days(terms), exemptions)
+    if _finding_id(site) not in case.fixed:
+        for of_link in links.values():
+            _review_growth(case, of_link, _cap_days(terms), exemptions)
     late_stages = [late for late in stages if late.days]
     if not late_stages:
         return None
@@ -201,9 +202,14 @@ def _late(
 
 
 def _running_until(case: Case, due: int, link: Link, terms: Terms, earlier_days: int) -> int:
-    """Today, but no day after the one on which the link reaches its cap: from there on nothing grows."""
+    """Today, but no day after a decision, or after the one on which the link reaches its cap: nothing grows from there."""
+    last = case.growing_until(_finding_id(link.site))
     days = max(0, _cap_days(terms) - earlier_days)
-    return min(case.today, max(due, case.next_capped_day(due, days, link.site)))
+    return min(last, max(due, case.next_capped_day(due, days, link.site)))
+
+
+def _finding_id(site: str) -> str:
+    return f"TT-04/{site}"
 
 
 def _cap_days(terms: Terms) -> int:

@@ -46,11 +46,14 @@ def timed_from(case: Case, link: Link) -> int:
 
 
 def open_attempt(case: Case, link: Link) -> Known[ScanOutForDelivery] | None:
-    """The first out-for-delivery scan that no problem scan, return or hold answers."""
+    """The first out-for-delivery scan that no problem scan, return or answer of origin to hold or return follows."""
     ends = [problem.at for problem in link.problems]
     ends += [departure.at for departure in link.departures]
+    origin = case.custody.origin_site
     ends += [
-        answer.at for answer in case.of(ReturnAnswered) if answer.event.data.answer in ("return", "hold")
+        answered.at
+        for answered in case.of(ReturnAnswered)
+        if answered.event.data.answer in ("return", "hold") and origin in (None, answered.event.data.site)
     ]
     last_end = max(ends, default=-1)
     return next((out for out in link.out if out.at > last_end), None)

@@ -78,7 +78,7 @@ def _return(case: Case, trigger: Known[Any], link: Link, start: int, terms: Term
 def tt_09(case: Case, rule: Rule) -> Iterable[Finding]:
     """Return not carried out (002 五1): origin asked in writing and the parcel has not gone back in two working days."""
     asked = asked_back(case, rule)
-    overdue = _overdue(case, asked) if asked is not None else None
+    overdue = _overdue(case, rule, asked) if asked is not None else None
     if asked is None or overdue is None:
         return ()
     amount_fen = _days_fine(overdue, asked.terms)
@@ -89,7 +89,7 @@ def tt_09(case: Case, rule: Rule) -> Iterable[Finding]:
 def tt_13(case: Case, rule: Rule) -> Iterable[Finding]:
     """Fee taken, not returned (002 五5): the fee back, and 50 for each day started after two working days."""
     paid = paid_back(case, rule)
-    overdue = _overdue(case, paid) if paid is not None else None
+    overdue = _overdue(case, rule, paid) if paid is not None else None
     if paid is None or overdue is None:
         return ()
     fee_fen = sum(known.event.data.fee_fen for known in _payments(case))
@@ -99,15 +99,16 @@ def tt_13(case: Case, rule: Rule) -> Iterable[Finding]:
     return [_overdue_finding(case, rule, paid, overdue, amount_fen, values, calculation)]
 
 
-def _overdue(case: Case, asked: Return) -> Overdue | None:
-    """How overdue the return is; None where it is not."""
+def _overdue(case: Case, rule: Rule, asked: Return) -> Overdue | None:
+    """How overdue the return is, when a decision fixed the fine at the latest; None where it is not."""
     if asked.ended is not None:
         until = asked.ended.day
     else:
         rate_fen = asked.terms["fine_per_day_fen"]
         cap_days = -(-asked.terms["delay_cap_fen"] // rate_fen) if rate_fen else 0
-        until = min(case.today, asked.last + cap_days)
-        if case.today < asked.last + cap_days:
+        finding_id = f"{rule.id}/{asked.link.site}"
+        until = min(case.growing_until(finding_id), asked.last + cap_days)
+        if case.today < asked.last + cap_days and finding_id not in case.fixed:
             case.review(start_of(max(case.today, asked.last) + 1))
     return Overdue(until, until - asked.last) if until > asked.last else None
 
@@ -191,8 +192,7 @@ def held(case: Case, rule: Rule) -> Hold | None:
         return None
     request, hold = found
     until = clock_of(request.day + terms["hold_days"], terms["answer_hour"])
-    later = [a for a in _answers(case, request) if a.at > hold.at]
-    if any(answer.event.data.answer != "hold" or answer.at > until for answer in later):
+    if any(answer.at > max(until, hold.at) for answer in _answers(case, request)):
         return None
     return Hold(request, hold, until)
 
@@ -289,10 +289,9 @@ def tt_26(case: Case, rule: Rule) -> Iterable[Finding]:
 
 def tt_28(case: Case, rule: Rule) -> Iterable[Finding]:
     """Returned too soon (002 五3): origin had answered hold, and the hold period was not over."""
-    held, returned = _hold(case), case.custody.returned
-    if held is None or returned is None:
+    request, returned = _request(case, case.custody.delivery_site), case.custody.returned
+    if request is None or returned is None:
         return ()
-    request, _ = held
     before = [answer for answer in _answers(case, request) if answer.at <= returned.at]
     terms = rule.on(returned.day)
     if terms is None or not before or before[-1].event.data.answer != "hold":
@@ -333,9 +332,9 @@ def _answers(case: Case, request: Known[ReturnRequested]) -> list[Known[ReturnAn
 
 
 def _hold(case: Case) -> tuple[Known[ReturnRequested], Known[ReturnAnswered]] | None:
-    """The delivery link's first written request and origin's first answer that it shall hold the parcel."""
+    """The delivery link's first written request, and since which answer of origin it shall hold the parcel."""
     request = _request(case, case.custody.delivery_site)
-    if request is None:
-        return None
-    hold = next((a for a in _answers(case, request) if a.event.data.answer == "hold"), None)
-    return (request, hold) if hold is not None else None
+    hold: Known[ReturnAnswered] | None = None
+    for answer in _answers(case, request) if request is not None else ():
+        hold = (hold or answer) if answer.event.data.answer == "hold" else None
+    return (request, hold) if request is not None and hold is not None else None

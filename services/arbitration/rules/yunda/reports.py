@@ -189,7 +189,10 @@ def _detention(case: Case, rule: Rule, link: Link) -> _Detention | None:
     arrived = link.arrived
     if arrived is None or link.role == "origin":
         return None
-    steps = [*link.departures, *link.out, *link.signatures]
+    steps: list[Known[Any]] = [*link.departures, *link.out, *link.signatures]
+    if link.next_first is not None:
+        # Where another site scans it, nobody detains it here.
+        steps.append(link.next_first)
     left = min(steps, key=lambda known: known.at) if steps else None
     filed = _filed_while_held(case, link, arrived.at, left)
     terms = rule.on(filed.day) if filed is not None else None
@@ -206,9 +209,7 @@ def _filed_while_held(
     case: Case, link: Link, arrived: int, left: Known[Any] | None
 ) -> Known[ReportFiled] | None:
     """The first report of the link's site between its arrival scan and its letting go. What is lost is not held."""
-    until = link.next_first.at if link.next_first is not None else None
-    if left is not None:
-        until = left.at if until is None else min(until, left.at)
+    until = left.at if left is not None else None
     for filed in case.of(ReportFiled):
         data = filed.event.data
         held = arrived <= filed.at and (until is None or filed.at <= until)

@@ -83,13 +83,14 @@ def _shares(origin: str, blame: Blame | None, goods: Worth, terms: Terms) -> lis
     """Who bears how much; while no proof is known, every share is open (0)."""
     whole = goods.amount_fen
     if blame is None or blame.link.site == origin:
-        return [Share(origin, "origin", whole or 0, "unclear" if blame is None else "origin", origin)]
-    link = blame.link
-    borne = 0 if whole is None else min(_half(whole, terms), _half(terms["internal_standard_fen"], terms))
-    shares = [
-        Share(link.site, link.role, borne, "liable", origin),
-        Share(origin, "origin", (whole or 0) - borne, "rest", link.site),
-    ]
+        shares = [Share(origin, "origin", whole or 0, "unclear" if blame is None else "origin", origin)]
+    else:
+        link = blame.link
+        borne = 0 if whole is None else min(_half(whole, terms), _half(terms["internal_standard_fen"], terms))
+        shares = [
+            Share(link.site, link.role, borne, "liable", origin),
+            Share(origin, "origin", (whole or 0) - borne, "rest", link.site),
+        ]
     return shares if whole is None else [share for share in shares if share.amount_fen]
 
 
