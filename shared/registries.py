@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Mapping
 from typing import Self
 
-from shared.bus.compacted import CompactedReader
+from shared.bus.compacted import CompactedReader, Unreadable
 from shared.clock import Clock
 from shared.health import Check
 from shared.http.auth import KeyRing
@@ -56,6 +56,10 @@ class Registries:
     def checks(self) -> Mapping[str, Check]:
         """The state of each topic that is followed."""
         return {reader.topic: reader.check() for reader in self._readers}
+
+    def unreadable(self) -> list[Unreadable]:
+        """Records of all topics that are followed that could not be read."""
+        return [record for reader in self._readers for record in reader.unreadable]
 
     async def wait_loaded(self) -> None:
         """Return once every topic has been read to its end."""

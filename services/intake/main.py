@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 
-from services.intake import api, registry_api
+from services.intake import api, dead_letter_api, registry_api
 from services.intake.bodies import Room
 from services.intake.handlers import Intake
 from services.intake.registry_store import RegistryStore
@@ -44,6 +44,7 @@ class IntakeService:
             routers=[
                 api.router(intake, Room(self.settings)),
                 registry_api.router(self.store, self.clock),
+                dead_letter_api.router(self.store, self.clock),
             ],
             lifespan=self._lifespan,
             keys=self.registries.ring,

@@ -9,6 +9,7 @@ import msgspec
 from aiokafka.errors import KafkaError
 
 from services.intake.registry_domain import site_key
+from shared.bus.compacted import Unreadable
 from shared.bus.producer import EVENT_HEADERS, OutRecord, Producer
 from shared.http.problems import Problem
 from shared.registries import Registries
@@ -57,6 +58,15 @@ class RegistryStore:
     async def put_exemption(self, event: ExemptionEvent) -> None:
         """Write that an exemption was declared or withdrawn."""
         await self._put(self.registries.exemptions, EXEMPTIONS_TOPIC, event.subject, event, EVENT_HEADERS)
+
+    async def put_again(self, record: Unreadable) -> None:
+        """Publish a record once more, bytes unchanged."""
+        try:
+            async with asyncio.timeout(self._timeout_ms / 1000):
+                partition = record.partition if record.key is None else None
+                await self._producer.send_all([OutRecord(record.topic, record.key, record.value, partition)])
+        except (KafkaError, OSError, TimeoutError) as error:
+            raise _away("The broker did not take the record in time.") from error
 
     async def _put(
         self, registry: Registry[T], topic: str, key: str, record: T, headers: tuple[tuple[str, bytes], ...]

@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Callable, Iterable
-from typing import Self
+from typing import NamedTuple, Self
 
 import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
@@ -28,6 +28,9 @@ STALE_S = 5.0
 _RETRY_FIRST_S = 0.2
 _RETRY_MAX_S = 5.0
 
+UNREADABLE_MAX = 1_000
+"""So many unreadable records of a topic are kept for people to see; all are counted."""
+
 Apply = Callable[[str, bytes | None], None]
 
 _lag = metrics.gauge(
@@ -40,6 +43,18 @@ _refused = metrics.counter(
 
 class _Recreated(Exception):
     """The topic is shorter than what has been read of it, or partitions of it have vanished: it is not the same one."""
+
+
+class Unreadable(NamedTuple):
+    """A record that could not be read and that no later one of its key has replaced. `timestamp`: ms since 1970."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp: int
+    key: bytes | None
+    value: bytes | None
+    detail: str
 
 
 class CompactedReader:
@@ -58,6 +73,7 @@ class CompactedReader:
         self._read_to_end = asyncio.Event()
         self._heard_s = float("-inf")
         self._refused_count = 0
+        self._unreadable: dict[bytes | None, Unreadable] = {}
         self._lag_records = 0
         self._failure: BaseException | None = None
         self._task: asyncio.Task[None] | None = None
@@ -66,6 +82,11 @@ class CompactedReader:
     def loaded(self) -> bool:
         """Whether the topic has been read to where it ended when reading began. Once true, it stays so."""
         return self._read_to_end.is_set()
+
+    @property
+    def unreadable(self) -> list[Unreadable]:
+        """The newest `UNREADABLE_MAX` records that could not be read, while they are the last of their key."""
+        return list(self._unreadable.values())
 
     async def wait_loaded(self) -> None:
         """Return once `loaded`."""
@@ -173,11 +194,13 @@ class CompactedReader:
             if record.offset < position:
                 continue
             position = record.offset + 1
+            self._unreadable.pop(record.key, None)
             try:
                 self._apply((record.key or b"").decode(), record.value)
             except ValueError as error:
                 self._refused_count += 1
                 _refused.labels(self.topic).inc()
+                self._keep(record, str(error))
                 log.error(
                     "registry_record_refused",
                     topic=self.topic,
@@ -186,6 +209,12 @@ class CompactedReader:
                     error=str(error),
                 )
         self._positions[partition] = position
+
+    def _keep(self, record: ConsumerRecord, detail: str) -> None:
+        place = (self.topic, record.partition, record.offset, record.timestamp)
+        self._unreadable[record.key] = Unreadable(*place, record.key, record.value, detail)
+        if len(self._unreadable) > UNREADABLE_MAX:
+            del self._unreadable[next(iter(self._unreadable))]
 
     async def _note_progress(self, consumer: AIOKafkaConsumer, ends: dict[TopicPartition, int]) -> None:
         if not ends.keys() <= consumer.assignment():

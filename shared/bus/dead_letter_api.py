@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 from uuid import UUID
 
 from fastapi import APIRouter, Depends
@@ -18,6 +19,23 @@ from shared.db import reader
 from shared.http.auth import Principal, require
 from shared.http.paging import LIMIT_DEFAULT, Cursor, Limit, decode, page_of
 from shared.http.problems import not_found
+
+
+class Letter(NamedTuple):
+    """A dead letter that stands in no database."""
+
+    id: UUID
+    topic: str
+    partition: int
+    offset: int
+    key: bytes | None
+    value: bytes | None
+    reason: str
+    detail: str
+    at: datetime
+    errors: Sequence[Mapping[str, Any]] = ()
+    replayed_at: datetime | None = None
+    replayed_by: str | None = None
 
 
 def router(engine: AsyncEngine, relay: OutboxRelay, clock: Clock) -> APIRouter:
@@ -46,9 +64,7 @@ def router(engine: AsyncEngine, relay: OutboxRelay, clock: Clock) -> APIRouter:
             )
         async with reader(engine) as connection:
             rows = (await connection.execute(query)).all()
-        return page_of(
-            [_shown(row) for row in rows], limit, lambda item: (item["at"].isoformat(), item["id"])
-        )
+        return page_of([shown(row) for row in rows], limit, lambda item: (item["at"].isoformat(), item["id"]))
 
     @routes.post("/v1/dead-letters/{letter_id}/replay", status_code=202)
     async def replay(letter_id: UUID, who: Annotated[Principal, Depends(require("admin"))]) -> dict[str, Any]:
@@ -66,12 +82,13 @@ def router(engine: AsyncEngine, relay: OutboxRelay, clock: Clock) -> APIRouter:
             partition = row.partition if row.key is None else None
             await enqueue(connection, row.topic, partition, [(row.key, row.value)])
         relay.wake()
-        return _shown(row)
+        return shown(row)
 
     return routes
 
 
-def _shown(row: Row[Any]) -> dict[str, Any]:
+def shown(row: Row[Any] | Letter) -> dict[str, Any]:
+    """A dead letter as the API shows it."""
     value = row.value or b""
     return {
         "id": str(row.id),

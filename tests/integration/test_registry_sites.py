@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 
 import pytest
 
+from shared.bus.producer import OutRecord, Producer
 from shared.settings import ServiceSettings
 from tests.support.bus import until
 from tests.support.registry import Copy, Json, exemption, pointers, site, stored_records
@@ -151,7 +153,7 @@ async def test_an_exemption_is_declared_replaced_and_withdrawn(
         ({"to": "2011-01-02"}, "/to"),
         ({"from": "2011-02-30"}, "/from"),
         ({"from": 1294000000}, "/from"),
-        ({"from": "2011-01-03T00:00:00Z"}, "/from"),
+        ({"from": "2011-01-03T00:00:00"}, "/from"),
         ({"province": None}, ""),
         ({"sites": []}, "/sites"),
         ({"sites": ["gz"]}, "/sites/0"),
@@ -171,3 +173,41 @@ async def test_a_wrong_member_of_an_exemption_is_pointed_at(
 async def test_an_unknown_exemption_cannot_be_withdrawn(copies: tuple[Copy, Copy], network: str) -> None:
     answer = await copies[0].call("DELETE", f"/v1/exemptions/{network}/nothing")
     assert (answer.status_code, answer.headers["content-type"]) == (404, "application/problem+json")
+
+
+async def test_a_record_that_cannot_be_read_is_shown_until_a_later_one_replaces_it(
+    copies: tuple[Copy, Copy], network: str, kafka_settings: ServiceSettings
+) -> None:
+    one, other = copies
+    key, garbage = f"{network}/GZ01", b'{"name": \xff'
+    producer = Producer(kafka_settings)
+    await producer.send_all([OutRecord("registry.sites", key.encode(), garbage)])
+    await producer.close()
+
+    async def shown(by: Copy) -> list[Json]:
+        listed = await by.all_items("/v1/dead-letters", topic="registry.sites", limit=1)
+        return [letter for letter in listed if letter["key"] == key]
+
+    async def is_shown() -> bool:
+        return all([await shown(copy) for copy in copies])
+
+    await until(is_shown, "both copies show the record")
+    (letter,) = await shown(one)
+    assert [letter] == await shown(other)
+    assert (letter["reason"], base64.b64decode(letter["value_base64"])) == ("unreadable", garbage)
+
+    answer = await one.call("POST", f"/v1/dead-letters/{letter['id']}/replay")
+    assert (answer.status_code, answer.json()["replayed_by"].split("/")[1]) == (202, "operators")
+
+    async def is_back() -> bool:
+        return [found["offset"] > letter["offset"] for found in await shown(one)] == [True]
+
+    await until(is_back, "the record was read again")
+    assert (await one.call("POST", f"/v1/dead-letters/{letter['id']}/replay")).status_code == 404
+    assert (await one.call("PUT", f"/v1/sites/{network}/GZ01", site())).status_code == 201
+    assert await shown(one) == []
+
+
+async def test_dead_letters_are_for_administrators(copies: tuple[Copy, Copy]) -> None:
+    _, key = await copies[0].new_key("/desks/cs", "read", "publish")
+    assert (await copies[0].call("GET", "/v1/dead-letters", key=key)).status_code == 403
