@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from aiokafka import TopicPartition
+from aiokafka import ConsumerRebalanceListener, TopicPartition
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from shared.bus import positions as stored
@@ -24,6 +24,22 @@ class Assignment:
     ended: asyncio.Event = field(default_factory=asyncio.Event)
     writing: int = 0
     quiet: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+class Listener(ConsumerRebalanceListener):  # type: ignore[misc]
+    """Only passes word on: aiokafka swallows what a listener raises, so the runner's own loop does the work."""
+
+    def __init__(self, revoked: Callable[[], Awaitable[None]], assigned: Callable[[], None]) -> None:
+        self._revoked = revoked
+        self._assigned = assigned
+
+    async def on_partitions_revoked(self, revoked: Sequence[TopicPartition]) -> None:
+        """The group assigns anew: what is held is to be given up first."""
+        await self._revoked()
+
+    async def on_partitions_assigned(self, assigned: Sequence[TopicPartition]) -> None:
+        """The group has assigned: it is to be claimed."""
+        self._assigned()
 
 
 @dataclass(frozen=True, slots=True)

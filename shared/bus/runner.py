@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 
 import structlog
-from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 from aiokafka.errors import (
     CommitFailedError,
@@ -25,7 +25,7 @@ from aiokafka.errors import (
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from shared.bus import positions as stored
-from shared.bus.assignment import Assignment, RunnerLimits, check_broker, check_range, whole_numbers
+from shared.bus.assignment import Assignment, Listener, RunnerLimits, check_broker, check_range, whole_numbers
 from shared.bus.connection import kafka_options
 from shared.bus.positions import Fenced
 from shared.bus.records import BatchHandler, Record
@@ -124,7 +124,7 @@ class ConsumerRunner:
             await asker.start()
             self._consumer, self._asker = consumer, asker
             await check_broker(self._settings, self._engine, self._group, self._topics)
-            consumer.subscribe(self._topics, listener=_Listener(self))
+            consumer.subscribe(self._topics, listener=Listener(self._release, self._claim_wanted.set))
             tasks = [asyncio.create_task(self._claims()), asyncio.create_task(self._report_positions())]
             tasks += [asyncio.create_task(self._lane(i)) for i in range(limits.lanes)]
             stopping = asyncio.create_task(self._stopping.wait())
@@ -143,12 +143,25 @@ class ConsumerRunner:
     # -- assignment ---------------------------------------------------------------------------------------------
 
     async def _claims(self) -> None:
-        """Turn what the group assigned into an Assignment: raise the epochs, load the positions, seek."""
+        """Turn what the group assigned into an Assignment: raise the epochs, load the positions, seek.
+
+        Raises TimeoutError where none follows one that has ended: a new session joins the group anew.
+        """
+        limit_s = self._limits.rebalance_timeout_ms / 1000
+        missed: Assignment | None = None
         while True:
-            await self._claim_wanted.wait()
+            await wait_at_most(self._claim_wanted, limit_s)
+            if not self._claim_wanted.is_set():
+                present = self._assignment
+                ended = present if present is not None and present.ended.is_set() else None
+                if ended is not None and ended is missed:
+                    raise TimeoutError(f"{limit_s:g} s without an assignment")
+                missed = ended
+                continue
             self._claim_wanted.clear()
             try:
-                await self._claim()
+                async with asyncio.timeout(2 * limit_s):
+                    await self._claim()
             except (IllegalStateError, Fenced):
                 continue  # a further rebalance came in between; its own claim follows
 
@@ -385,16 +398,3 @@ class ConsumerRunner:
                 continue
             with contextlib.suppress(KafkaError, IllegalStateError):
                 await self._consumer.commit(dict(assignment.positions))
-
-
-class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]
-    """Only passes word on: aiokafka swallows what a listener raises, so the runner's own loop does the work."""
-
-    def __init__(self, runner: ConsumerRunner) -> None:
-        self._runner = runner
-
-    async def on_partitions_revoked(self, revoked: Sequence[TopicPartition]) -> None:
-        await self._runner._release()
-
-    async def on_partitions_assigned(self, assigned: Sequence[TopicPartition]) -> None:
-        self._runner._claim_wanted.set()

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from uuid import uuid4
 
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.errors import CommitFailedError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from shared.bus.assignment import RunnerLimits
@@ -18,7 +20,7 @@ from shared.bus.records import Record
 from shared.bus.runner import ConsumerRunner
 from shared.db import create_engine, migrate
 from shared.settings import ServiceSettings
-from tests.support.bus import WAIT_S
+from tests.support.bus import LIMITS, WAIT_S, Keeper, group
 from tests.support.parts import DatabaseFactory
 
 pytestmark = pytest.mark.stack
@@ -184,3 +186,23 @@ async def test_a_copy_without_partitions_stays_up(consumers: tuple[Consumers, Pr
         # Longer than it takes until the positions are told.
         await asyncio.sleep(RunnerLimits().commit_interval_ms / 1000 + 1)
         assert not any(handler.task.done() for handler in group.handlers)
+
+
+async def test_a_lost_assignment_that_none_follows_begins_a_new_session(
+    kafka_settings: ServiceSettings, database: DatabaseFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The broker says that the group assigns anew, and then does not."""
+
+    async def refused(*_: object) -> None:
+        raise CommitFailedError
+
+    async with (
+        group(kafka_settings, database("notify")) as bus,
+        bus.runner(Keeper(), limits=replace(LIMITS, rebalance_timeout_ms=1_000)) as runner,
+    ):
+        lost = await runner.wait_assigned()
+        monkeypatch.setattr(runner._consumer, "commit", refused)
+        await runner.lost(lost)
+        async with asyncio.timeout(WAIT_S):
+            assert await runner.wait_assigned() is not lost
+        await bus.until_kept(await bus.send(8))
