@@ -17,13 +17,13 @@ from datetime import datetime
 from typing import Literal, NamedTuple
 from zoneinfo import ZoneInfo
 
-from shared.events import FEN_MAX, FINDING_ID_LENGTH_MAX, REFERENCE_LENGTH_MAX
+from shared.events import FINDING_ID_LENGTH_MAX, REFERENCE_LENGTH_MAX
 from shared.events.outputs import HEADQUARTERS, Account, Award, Clause, Entry, Finding, VerdictData
 
 MONEY_KINDS = frozenset({"fine", "compensation"})
 """Finding kinds that move money; the others have amount 0 or only entitle, reject or warn."""
 CUSTOMERS = frozenset({"sender", "recipient", "beneficiary"})
-LARGEST_AMOUNT_FEN = FEN_MAX
+LARGEST_AMOUNT_FEN = 2**53 - 1
 """Above this, JSON readers that hold numbers as doubles would show another amount."""
 ZONE = ZoneInfo("Asia/Shanghai")
 """The networks' zone (rules.md, reading guide): months of the ledger are months there."""

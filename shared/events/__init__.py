@@ -124,7 +124,6 @@ from shared.events.signatures import (
     SignatureVoidedData,
 )
 from shared.events.values import (
-    FEN_MAX,
     FINDING_ID_LENGTH_MAX,
     REFERENCE_LENGTH_MAX,
     Claimant,
@@ -137,7 +136,6 @@ __all__ = [
     "EVENT_BYTES_MAX",
     "EVENT_CLASSES",
     "EVENT_TYPES",
-    "FEN_MAX",
     "FINDING_ID_LENGTH_MAX",
     "INPUT_TOPICS",
     "REFERENCE_LENGTH_MAX",
