@@ -26,7 +26,7 @@ class Assignment:
     quiet: asyncio.Event = field(default_factory=asyncio.Event)
 
 
-class Listener(ConsumerRebalanceListener):  # type: ignore[misc]
+class Listener(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no types: its class is Any to mypy
     """Only passes word on: aiokafka swallows what a listener raises, so the runner's own loop does the work."""
 
     def __init__(self, revoked: Callable[[], Awaitable[None]], assigned: Callable[[], None]) -> None:

@@ -284,7 +284,6 @@ class _Walk:
         if link is not holder:
             self.pending = None
         link.signatures.append(known)
-        link.gone = False
 
 
 _STEPS: dict[type, Any] = {
