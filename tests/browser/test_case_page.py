@@ -6,7 +6,6 @@ import json
 import re
 from datetime import datetime, timedelta
 from typing import Any
-from uuid import uuid4
 from zoneinfo import ZoneInfo
 
 import httpx
@@ -14,6 +13,7 @@ import pytest
 from playwright.async_api import expect
 
 from tests.support.browser import Visits, accessible
+from tests.support.fresh import fresh
 from tests.support.hostile import SCRIPT, hostile_events
 from tests.support.line import wait
 from tests.support.stack import Stack
@@ -46,7 +46,7 @@ def wait_for(stack: Stack, waybill: str, version: int) -> None:
 @pytest.fixture(scope="module")
 def late(stack: Stack) -> str:
     """A parcel that its hub kept for days, and then a report of the delay: two versions of a verdict."""
-    waybill = f"CASE{uuid4().hex[:8].upper()}"
+    waybill = f"CASE{fresh(8)}"
     begin = datetime(2026, 3, 2, 10, tzinfo=ZONE)
 
     def event(number: int, site: str, kind: str, hours: float, /, **data: Any) -> dict[str, Any]:
@@ -80,7 +80,7 @@ def late(stack: Stack) -> str:
 @pytest.fixture(scope="module")
 def hostile(stack: Stack) -> str:
     """A parcel with hostile text in every free field of every kind of event."""
-    waybill = f"EVIL{uuid4().hex[:8].upper()}"
+    waybill = f"EVIL{fresh(8)}"
     events = [
         event
         for event in hostile_events(f"tiantian/{waybill}", datetime(2026, 3, 2, 10, tzinfo=ZONE))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from datetime import timedelta
 from typing import Any
-from uuid import uuid4
 
 import asyncpg
 import pytest
@@ -14,6 +13,7 @@ from playwright.async_api import expect
 from tests.support.browser import Visits, accessible
 from tests.support.bus import until
 from tests.support.desk import fined_parcel
+from tests.support.fresh import fresh
 from tests.support.line import Line, parcel
 from tests.support.receiver import Receiver, Request, answers
 from tests.support.stack import Stack
@@ -28,7 +28,7 @@ def line(stack: Stack) -> Line:
 
 
 async def test_a_refused_notice_is_sent_again(visits: Visits, stack: Stack, line: Line) -> None:
-    waybill = f"REF{uuid4().hex[:9].upper()}"
+    waybill = f"REF{fresh(9)}"
     start = (stack.now() - timedelta(days=4)).replace(hour=1, minute=0, second=0, microsecond=0)
 
     async def notice() -> dict[str, Any]:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from uuid import uuid4
 
 import httpx
 import pytest
 
+from tests.support.fresh import fresh
 from tests.support.line import wait
 from tests.support.stack import Stack
 
@@ -21,7 +21,7 @@ HOSTILE = '"><script>alert(1)</script>'
 @pytest.fixture(scope="module")
 def waybill(stack: Stack) -> str:
     """A parcel that its hub never scanned on arrival (TT-01), with hostile text where text is free."""
-    number = f"CON{uuid4().hex[:9].upper()}"
+    number = f"CON{fresh(9)}"
 
     def event(name: str, site: str, kind: str, time: str, **data: object) -> dict[str, object]:
         return {

@@ -7,13 +7,13 @@ from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import quote
-from uuid import uuid4
 
 import asyncpg
 import httpx
 import pytest
 
 from tests.support.desk import HUB, fined_parcel, new_key
+from tests.support.fresh import fresh
 from tests.support.line import Line, event, wait
 from tests.support.stack import Stack, running_stack
 
@@ -309,7 +309,7 @@ def test_the_complaint_desk_is_told_what_is_wrong_and_records_once(
 def test_a_complaint_may_be_the_first_that_is_heard_of_a_waybill(
     line: Line, people: dict[str, Person]
 ) -> None:
-    officer, waybill = people["officer"], f"NEW{uuid4().hex[:9].upper()}"
+    officer, waybill = people["officer"], f"NEW{fresh(9)}"
     answers = complaint_of(waybill, "delay")
     check = officer.send("/complaints/new", 200, **answers)
     officer.send("/complaints/new", 303, **hidden(check))

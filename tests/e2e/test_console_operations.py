@@ -17,6 +17,7 @@ import pytest
 from shared.bus.producer import OutRecord, Producer
 from shared.settings import ServiceSettings
 from tests.e2e.test_console import sign_in, site_key
+from tests.support.fresh import fresh
 from tests.support.line import Line, parcel, scan, wait
 from tests.support.stack import Stack
 
@@ -35,7 +36,7 @@ def browser(stack: Stack) -> Iterator[httpx.Client]:
 @pytest.fixture(scope="module")
 def letter(stack: Stack) -> str:
     """A dead letter of arbitration: a signature that breaks the contract and names people; its waybill."""
-    number = f"DEAD{uuid4().hex[:8].upper()}"
+    number = f"DEAD{fresh(8)}"
     subject = f"tiantian/{number}"
     body = {
         "specversion": "1.0",
@@ -148,7 +149,7 @@ def test_a_dead_letter_is_masked_and_replayed_after_a_confirmation(
 @pytest.fixture(scope="module")
 def problem(stack: Stack) -> tuple[str, str]:
     """A parcel that was refused at the door, with hostile text in what is free; its waybill and the day."""
-    number = f"REG{uuid4().hex[:9].upper()}"
+    number = f"REG{fresh(9)}"
     start = datetime.fromisoformat("2026-03-02T10:00:00+08:00")
     out = start + timedelta(hours=47)
     events = parcel(f"tiantian/{number}", start, signed=False)

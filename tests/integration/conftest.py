@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
-from uuid import uuid4
 
 import pytest
 
 from shared.settings import ServiceSettings
 from tests.support.arbitration import STREAM_EVENTS_MAX, Arbitration, arbitration
+from tests.support.fresh import fresh
 from tests.support.intake import IntakeProcess
 from tests.support.moved import Moved, own_notify
 from tests.support.parts import Parts
@@ -72,4 +72,4 @@ def moved(moved_notify: Moved) -> Moved:
 @pytest.fixture
 def network() -> str:
     """A network of this test alone."""
-    return f"n{uuid4().hex[:10]}"
+    return f"n{fresh(10)}"

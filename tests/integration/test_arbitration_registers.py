@@ -6,13 +6,13 @@ from collections.abc import AsyncIterator
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import pytest
 
 from services.arbitration.projections.registers import REGISTERS
 from tests.support.arbitration import Arbitration, arbitration
 from tests.support.bus import until
+from tests.support.fresh import fresh
 from tests.support.line import event, parcel, scan
 from tests.support.parts import DatabaseFactory, Parts
 
@@ -49,7 +49,7 @@ async def lines(hub: Arbitration, name: str, count: int, **query: Any) -> list[J
 
 
 async def test_a_waybill_stands_where_its_events_put_it(hub: Arbitration) -> None:
-    network = f"n{uuid4().hex[:10]}"
+    network = f"n{fresh(10)}"
     start = morning(hub)
     subject, clean = f"{network}/PROBLEM01", f"{network}/CLEAN0001"
     events = parcel(subject, start, signed=False)
@@ -78,7 +78,7 @@ async def test_a_waybill_stands_where_its_events_put_it(hub: Arbitration) -> Non
 
 async def test_receipts_of_a_month_and_those_not_back_at_its_end(hub: Arbitration) -> None:
     start = morning(hub)
-    number = uuid4().hex[:8].upper()
+    number = fresh(8)
     for n in range(3):
         subject = f"freight/R{n}{number}"
         asked = event(subject, "/sites/GZ01", "receipt.required", start, f"r{n}", site="GZ01", transfers=2)
@@ -122,7 +122,7 @@ async def test_what_cannot_be_asked_is_refused(hub: Arbitration) -> None:
 
 
 async def test_a_rebuild_finds_the_same_lines(hub: Arbitration) -> None:
-    network = f"n{uuid4().hex[:10]}"
+    network = f"n{fresh(10)}"
     start = morning(hub)
     subject = f"{network}/REBUILT01"
     problem = scan(subject, "BJ02", "scan.problem", start + timedelta(hours=47), reason="damaged")
@@ -140,7 +140,7 @@ async def test_a_rebuild_finds_the_same_lines(hub: Arbitration) -> None:
 
 
 async def test_the_backlog_tells_how_far_every_partition_is(hub: Arbitration) -> None:
-    subject = f"tiantian/B{uuid4().hex[:8].upper()}"
+    subject = f"tiantian/B{fresh(8)}"
     await hub.publish(*parcel(subject, hub.clock.now() - timedelta(days=6)))
     await hub.decided(subject)
 
@@ -159,7 +159,7 @@ async def test_the_backlog_tells_how_far_every_partition_is(hub: Arbitration) ->
 
 
 async def test_a_site_sees_nobody_elses_couriers_and_notes(hub: Arbitration) -> None:
-    network, start = f"n{uuid4().hex[:10]}", morning(hub)
+    network, start = f"n{fresh(10)}", morning(hub)
     subject = f"{network}/PERSONS01"
     stuck = start + timedelta(hours=47)
     problem = scan(subject, "BJ02", "scan.problem", stuck, reason="damaged", note="called Mr Wang")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from uuid import uuid4
 
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
@@ -15,6 +14,7 @@ from shared.bus.connection import kafka_options
 from shared.bus.producer import OutRecord, Producer
 from shared.settings import ServiceSettings
 from tests.support.bus import WAIT_S, until
+from tests.support.fresh import fresh
 
 pytestmark = pytest.mark.stack
 
@@ -23,7 +23,7 @@ class Topic:
     """A compacted topic of this test alone."""
 
     def __init__(self, settings: ServiceSettings, producer: Producer) -> None:
-        self.name = f"test.compacted.{uuid4().hex[:12]}"
+        self.name = f"test.compacted.{fresh()}"
         self._settings = settings
         self._producer = producer
 

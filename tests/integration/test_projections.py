@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import asyncpg
 import pytest
@@ -14,6 +13,7 @@ import pytest
 from shared.clock import advance
 from tests.support.arbitration import Arbitration, arbitration
 from tests.support.bus import until
+from tests.support.fresh import fresh
 from tests.support.line import event, parcel
 from tests.support.parts import DatabaseFactory, Parts
 
@@ -33,7 +33,7 @@ async def hub(parts: Parts, database: DatabaseFactory, tmp_path: Path) -> AsyncI
 
 def new_network() -> str:
     """A network that no other test has: figures are a network's."""
-    return f"n{uuid4().hex[:10]}"
+    return f"n{fresh(10)}"
 
 
 async def figures(hub: Arbitration, network: str, **query: Any) -> dict[str, Json]:

@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import msgspec
 import pytest
@@ -20,6 +19,7 @@ from shared.clock import advance
 from shared.registry import SITES_TOPIC, SiteRecord
 from tests.support.arbitration import Arbitration, arbitration
 from tests.support.bus import until
+from tests.support.fresh import fresh
 from tests.support.line import event, findings, parcel
 from tests.support.parts import DatabaseFactory, Parts
 
@@ -48,9 +48,9 @@ async def hub(parts: Parts, database: DatabaseFactory, clock_file: Path) -> Asyn
 async def test_a_months_rates_are_fixed_once_and_its_findings_judged_anew(
     hub: Arbitration, clock_file: Path
 ) -> None:
-    top, sub = f"T{uuid4().hex[:8].upper()}", f"S{uuid4().hex[:8].upper()}"
+    top, sub = f"T{fresh(8)}", f"S{fresh(8)}"
     await hub.send(*(_site(one, parent) for one, parent in ((top, None), (sub, top))))
-    subject = f"zto/{uuid4().hex[:12].upper()}"
+    subject = f"zto/{fresh()}"
     await hub.publish(*parcel(subject, ESCALATED_AT - timedelta(days=8)), _escalated(subject, "E1", sub))
     finding = f"ZT-10/{top}/E1"
 
@@ -65,7 +65,7 @@ async def test_a_months_rates_are_fixed_once_and_its_findings_judged_anew(
     assert (fixed["calculation"]["tickets"], fixed["calculation"]["parcels"]) == (1, 0)
 
     # A ticket that becomes known later is priced by the same rates, and changes nobody else's.
-    late = f"zto/{uuid4().hex[:12].upper()}"
+    late = f"zto/{fresh()}"
     await hub.publish(*parcel(late, ESCALATED_AT - timedelta(days=8)), _escalated(late, "E2", sub))
     second = findings(await hub.decided(late))[f"ZT-10/{top}/E2"]
     assert (second["state"], second["calculation"]["tickets"]) == ("active", 1)
@@ -78,7 +78,7 @@ async def test_a_months_rates_are_fixed_once_and_its_findings_judged_anew(
 
 
 async def test_rates_outlive_a_restart(parts: Parts, database: DatabaseFactory, clock_file: Path) -> None:
-    site, subject = f"S{uuid4().hex[:8].upper()}", f"zto/{uuid4().hex[:12].upper()}"
+    site, subject = f"S{fresh(8)}", f"zto/{fresh()}"
     url = database("arbitration")
     options = {"clock_file": clock_file, "rates_poll_ms": 50}
     async with arbitration(parts.bootstrap_servers, url, **options) as hub:
@@ -91,7 +91,7 @@ async def test_rates_outlive_a_restart(parts: Parts, database: DatabaseFactory, 
 
         await until(is_fixed, "the month's rates are fixed")
     async with arbitration(parts.bootstrap_servers, url, **options) as hub:
-        late = f"zto/{uuid4().hex[:12].upper()}"
+        late = f"zto/{fresh()}"
         await hub.publish(*parcel(late, ESCALATED_AT - timedelta(days=8)), _escalated(late, "E2", site))
         assert findings(await hub.decided(late))[f"ZT-10/{site}/E2"]["state"] == "active"
 
@@ -100,7 +100,7 @@ async def test_rates_that_are_fixed_while_a_waybill_is_judged_have_it_judged_ane
     hub: Arbitration, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its finding stood nowhere yet when the provisional ones were looked for."""
-    site, subject = f"S{uuid4().hex[:8].upper()}", f"zto/{uuid4().hex[:12].upper()}"
+    site, subject = f"S{fresh(8)}", f"zto/{fresh()}"
     fixed = Statement(
         "rates", "zto", "2026-01", hub.clock.now(), {site: {"tickets": 1, "parcels": 9_000_000}}
     )

@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
-from uuid import uuid4
 
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
@@ -21,6 +20,7 @@ from shared.bus.runner import ConsumerRunner
 from shared.db import create_engine, migrate
 from shared.settings import ServiceSettings
 from tests.support.bus import LIMITS, WAIT_S, Keeper, group
+from tests.support.fresh import fresh
 from tests.support.parts import DatabaseFactory
 
 pytestmark = pytest.mark.stack
@@ -133,7 +133,7 @@ class Trickle:
 async def consumers(
     kafka_settings: ServiceSettings, database: DatabaseFactory
 ) -> AsyncIterator[tuple[Consumers, Producer, str]]:
-    topic = f"test.rebalance.{uuid4().hex[:12]}"
+    topic = f"test.rebalance.{fresh()}"
     settings = kafka_settings.model_copy(
         update={"database_url": database("notify"), "session_timeout_ms": 6_000}
     )

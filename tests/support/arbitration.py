@@ -8,7 +8,6 @@ from contextlib import asynccontextmanager
 from datetime import datetime, timedelta, timezone
 from itertools import count
 from typing import Any
-from uuid import uuid4
 
 import httpx
 import msgspec
@@ -26,6 +25,7 @@ from shared.events import topic_of
 from shared.http.auth import digest, new_key
 from shared.registry import KEYS_TOPIC, KeyRecord
 from tests.support.bus import read_topic, until
+from tests.support.fresh import fresh
 from tests.support.line import event
 
 OPERATOR_KEY = "operator-of-the-arbitration-tests"
@@ -39,7 +39,7 @@ Json = dict[str, Any]
 
 def new_subject(network: str = "tiantian") -> str:
     """A subject that no other test has."""
-    return f"{network}/A{uuid4().hex[:12].upper()}"
+    return f"{network}/A{fresh()}"
 
 
 def subject_in(partition: int, network: str = "tiantian") -> str:
@@ -171,7 +171,7 @@ class Arbitration:
         """A client with a key of its own, published as intake would; accepted already."""
         key = new_key()
         record = KeyRecord(
-            key_id=uuid4().hex,
+            key_id=fresh(),
             owner=owner,
             network=network,
             scopes=list(scopes),

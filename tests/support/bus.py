@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from uuid import uuid4
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
@@ -19,6 +18,7 @@ from shared.bus.records import Record
 from shared.bus.runner import ConsumerRunner
 from shared.db import create_engine, migrate
 from shared.settings import ServiceSettings
+from tests.support.fresh import fresh
 
 WAIT_S = 120.0
 """How long tests wait for what must happen: long enough for a small machine with other things to do."""
@@ -154,7 +154,7 @@ async def group(
 ) -> AsyncIterator[Group]:
     """A fresh group; `database_url`: an empty database of notify's role, for the bus's tables."""
     settings = settings.model_copy(update={"database_url": database_url, "instance": "runner-test"})
-    names = [f"test.runner.{uuid4().hex[:12]}.{n}" for n in range(topics)]
+    names = [f"test.runner.{fresh()}.{n}" for n in range(topics)]
     made = Group(settings, names, partitions)
     await migrate(made.engine, "notify")
     async with made.engine.begin() as connection:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from uuid import uuid4
 
 import httpx
 
+from tests.support.fresh import fresh
 from tests.support.line import Line, parcel, wait
 from tests.support.stack import Stack
 
@@ -35,7 +35,7 @@ def new_key(stack: Stack, owner: str, *scopes: str) -> str:
 
 def fined_parcel(line: Line) -> str:
     """The waybill of a parcel of the last days with one finding against HUB, which is booked and told."""
-    number = f"DEC{uuid4().hex[:9].upper()}"
+    number = f"DEC{fresh(9)}"
     start = (line.stack.now() - timedelta(days=4)).replace(hour=1, minute=0, second=0, microsecond=0)
     line.publish(parcel(f"tiantian/{number}", start, unscanned=HUB))
 

@@ -8,12 +8,12 @@ import json
 import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from uuid import uuid4
 
 import httpx
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 
 from tests.support.bus import WAIT_S, until
+from tests.support.fresh import fresh
 from tests.support.process import OPERATOR, OPERATOR_KEY, ServiceProcess
 
 PARTITIONS = 12
@@ -26,14 +26,14 @@ Json = dict[str, Any]
 
 def new_subject(network: str = "tiantian") -> str:
     """A subject that no other test has."""
-    return f"{network}/T{uuid4().hex[:12].upper()}"
+    return f"{network}/T{fresh()}"
 
 
 def arrival(subject: str | None = None, site: str = "GZ01", **members: Any) -> Json:
     """A valid `scan.arrived`; `members` replace the envelope's."""
     return {
         "specversion": "1.0",
-        "id": uuid4().hex,
+        "id": fresh(),
         "source": f"/sites/{site}",
         "type": "scan.arrived",
         "subject": subject or new_subject(),

@@ -11,7 +11,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from signal import SIGTERM, Signals
 from typing import Any
-from uuid import uuid4
 
 import asyncpg
 import httpx
@@ -23,6 +22,7 @@ from shared.http.auth import digest, new_key
 from shared.registry import KEYS_TOPIC, KeyRecord
 from shared.settings import ServiceSettings
 from tests.support.bus import WAIT_S, until
+from tests.support.fresh import fresh
 from tests.support.topics import end_offsets
 from tests.support.verdicts import VERDICTS_TOPIC
 
@@ -157,7 +157,7 @@ class ConsumerProcess(ServiceProcess):
         """A key in force for `owner`, published as intake would; returns once the service accepts it."""
         key = new_key()
         record = KeyRecord(
-            key_id=uuid4().hex,
+            key_id=fresh(),
             owner=owner,
             network=network,
             scopes=scopes,

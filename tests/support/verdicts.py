@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from uuid import uuid4
-
 import msgspec
 
 from shared.bus.producer import OutRecord
 from shared.events.outputs import OutputEvent, VerdictData
+from tests.support.fresh import fresh
 
 VERDICTS_TOPIC = "arbitration.verdicts"
 
 
 def new_network() -> str:
     """A network of one test alone: the topics are shared."""
-    return f"t{uuid4().hex[:12]}"
+    return f"t{fresh()}"
 
 
 def record_of(verdict: VerdictData) -> OutRecord:
