@@ -30,7 +30,7 @@ from shared.bus.connection import kafka_options
 from shared.bus.positions import Fenced
 from shared.bus.records import BatchHandler, Record
 from shared.bus.transient import TRANSIENT, unless_cancelled
-from shared.bus.waiting import wait_at_most
+from shared.bus.waiting import wait_at_most, wait_ended
 from shared.errors import StoppedConsumer
 from shared.settings import ServiceSettings
 
@@ -61,6 +61,7 @@ class ConsumerRunner:
         self._group = group
         self._handler = handler
         self._limits = limits or RunnerLimits()
+        self._stuck_s = 2 * self._limits.rebalance_timeout_ms / 1000
         self._consumer: AIOKafkaConsumer | None = None
         self._asker: AIOKafkaConsumer | None = None
         self._assignment: Assignment | None = None
@@ -125,10 +126,9 @@ class ConsumerRunner:
             self._consumer, self._asker = consumer, asker
             await check_broker(self._settings, self._engine, self._group, self._topics)
             consumer.subscribe(self._topics, listener=Listener(self._release, self._claim_wanted.set))
-            tasks = [asyncio.create_task(self._claims()), asyncio.create_task(self._report_positions())]
-            tasks += [asyncio.create_task(self._lane(i)) for i in range(limits.lanes)]
-            stopping = asyncio.create_task(self._stopping.wait())
-            tasks.append(stopping)
+            lanes = [self._lane(i) for i in range(limits.lanes)]
+            work = [self._claims(), self._report_positions(), self._stopping.wait(), *lanes]
+            tasks = [asyncio.create_task(each) for each in work]
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
                 task.result()
@@ -136,36 +136,35 @@ class ConsumerRunner:
             await self._release()
             for task in tasks:
                 task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await wait_ended(tasks, self._stuck_s)
             self._consumer = self._asker = None
-            await asyncio.gather(consumer.stop(), asker.stop())
+            stops = [asyncio.create_task(each.stop()) for each in (consumer, asker)]
+            await wait_ended(stops, self._stuck_s)
+            for stop in stops:
+                stop.result()
 
     # -- assignment ---------------------------------------------------------------------------------------------
 
     async def _claims(self) -> None:
-        """Turn what the group assigned into an Assignment: raise the epochs, load the positions, seek.
-
-        Raises TimeoutError where none follows one that has ended: a new session joins the group anew.
-        """
-        limit_s = self._limits.rebalance_timeout_ms / 1000
-        missed: Assignment | None = None
+        """Claim what the group assigns. Raises TimeoutError where nothing comes: a new session joins it anew."""
+        missed = 0
         while True:
-            await wait_at_most(self._claim_wanted, limit_s)
+            await wait_at_most(self._claim_wanted, self._stuck_s / 2)
             if not self._claim_wanted.is_set():
-                present = self._assignment
-                ended = present if present is not None and present.ended.is_set() else None
-                if ended is not None and ended is missed:
-                    raise TimeoutError(f"{limit_s:g} s without an assignment")
-                missed = ended
+                missed = 0 if self._assigned.is_set() else missed + 1
+                if missed > 2:
+                    raise TimeoutError(f"{self._stuck_s:g} s without an assignment")
                 continue
+            missed = 0
             self._claim_wanted.clear()
             try:
-                async with asyncio.timeout(2 * limit_s):
+                async with asyncio.timeout(self._stuck_s):
                     await self._claim()
             except (IllegalStateError, Fenced):
                 continue  # a further rebalance came in between; its own claim follows
 
     async def _claim(self) -> None:
+        """Turn what the group assigned into an Assignment: raise the epochs, load the positions, seek."""
         assert self._consumer is not None
         consumer = self._consumer
         await self._release()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Iterable
 
 
 async def wait_at_most(event: asyncio.Event, wait_s: float) -> None:
@@ -14,3 +15,14 @@ async def wait_at_most(event: asyncio.Event, wait_s: float) -> None:
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(wait_s):
             await event.wait()
+
+
+async def wait_ended(tasks: Iterable[asyncio.Task[object]], wait_s: float) -> None:
+    """Return when all `tasks` have ended, however they did. Raises RuntimeError where one has not after `wait_s`."""
+    waited_for = set(tasks)
+    if not waited_for:
+        return
+    _, left = await asyncio.wait(waited_for, timeout=wait_s)
+    if left:
+        places = ", ".join(f"{task.get_coro()!r} at {task.get_stack()[-1:]}" for task in left)
+        raise RuntimeError(f"Not ended within {wait_s:g} s: {places}")

@@ -8,11 +8,12 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 
 import pytest
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import CommitFailedError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from shared.bus.assignment import RunnerLimits
+from shared.bus.assignment import Listener, RunnerLimits
 from shared.bus.connection import kafka_options
 from shared.bus.producer import OutRecord, Producer
 from shared.bus.records import Record
@@ -206,3 +207,52 @@ async def test_a_lost_assignment_that_none_follows_begins_a_new_session(
         async with asyncio.timeout(WAIT_S):
             assert await runner.wait_assigned() is not lost
         await bus.until_kept(await bus.send(8))
+
+
+async def test_a_session_that_gets_no_assignment_begins_anew(
+    kafka_settings: ServiceSettings, database: DatabaseFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the group assigned is never told, the first time."""
+    told = 0
+    tell = Listener.on_partitions_assigned
+
+    async def tell_from_the_second_on(self: Listener, assigned: Sequence[TopicPartition]) -> None:
+        nonlocal told
+        told += 1
+        if told > 1:
+            await tell(self, assigned)
+
+    monkeypatch.setattr(Listener, "on_partitions_assigned", tell_from_the_second_on)
+    async with (
+        group(kafka_settings, database("notify")) as bus,
+        bus.runner(Keeper(), limits=replace(LIMITS, rebalance_timeout_ms=1_000)),
+    ):
+        await bus.until_kept(await bus.send(8))
+    assert told == 2
+
+
+async def test_a_client_that_does_not_close_ends_the_work(
+    kafka_settings: ServiceSettings, database: DatabaseFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever hung on here would hold partitions in the group and work on none: the process is to end."""
+    stop, hang = AIOKafkaConsumer.stop, asyncio.Event()
+
+    async def stop_late(self: AIOKafkaConsumer) -> None:
+        await hang.wait()
+        await stop(self)
+
+    async with group(kafka_settings, database("notify")) as bus:
+        limits = replace(LIMITS, rebalance_timeout_ms=1_000)
+        runner = ConsumerRunner(
+            bus.settings, bus.engine, topics=bus.topics, group=bus.name, handler=Keeper(), limits=limits
+        )
+        work = asyncio.create_task(runner.run())
+        await runner.wait_assigned()
+        monkeypatch.setattr(AIOKafkaConsumer, "stop", stop_late)
+        runner.stop()
+        with pytest.raises(RuntimeError, match="stop_late"):
+            async with asyncio.timeout(WAIT_S):
+                await work
+        hang.set()
+        monkeypatch.undo()
+        await asyncio.gather(*(task for task in asyncio.all_tasks() if "stop_late" in repr(task)))
