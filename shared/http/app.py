@@ -221,7 +221,7 @@ class _Server(uvicorn.Server):
                 app,
                 host=settings.http_host,
                 port=settings.http_port,
-                loop="uvloop",
+                loop="asyncio",
                 http="httptools",
                 ws="none",
                 lifespan="on",

@@ -172,7 +172,8 @@ def test_the_clock_cannot_be_moved_where_no_stack_runs(other_home: Home) -> None
 def test_down_stops_its_own_and_nothing_else(running: Stack, other_home: Home) -> None:
     mine = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
     try:
-        control.up(other_home, Request(parts=("database",), any_ports=True))
+        # By a process that ends: a supervisor of ours would stay as a zombie, for which `down` waits.
+        assert faultline(other_home, "up", "--only", "database", "--any-ports").returncode == 0
         other_pid = control.status(other_home)["database"]["pid"]
         before = running.status()
         done = faultline(other_home, "down")
