@@ -55,6 +55,8 @@ class RunnerLimits:
     retry_wait_ms: int = 200
     retry_wait_ms_max: int = 5_000
     commit_interval_ms: int = 5_000
+    close_timeout_ms: int = 180_000
+    """The process ends where its client is not closed by then. A broker that hangs is waited for: requests take 40 s."""
 
     @property
     def heartbeat_ms(self) -> int:

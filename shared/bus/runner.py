@@ -136,10 +136,10 @@ class ConsumerRunner:
             await self._release()
             for task in tasks:
                 task.cancel()
-            await wait_ended(tasks, self._stuck_s)
+            await wait_ended(tasks, limits.close_timeout_ms / 1000)
             self._consumer = self._asker = None
             stops = [asyncio.create_task(each.stop()) for each in (consumer, asker)]
-            await wait_ended(stops, self._stuck_s)
+            await wait_ended(stops, limits.close_timeout_ms / 1000)
             for stop in stops:
                 stop.result()
 

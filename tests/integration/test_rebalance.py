@@ -242,7 +242,7 @@ async def test_a_client_that_does_not_close_ends_the_work(
         await stop(self)
 
     async with group(kafka_settings, database("notify")) as bus:
-        limits = replace(LIMITS, rebalance_timeout_ms=1_000)
+        limits = replace(LIMITS, close_timeout_ms=1_000)
         runner = ConsumerRunner(
             bus.settings, bus.engine, topics=bus.topics, group=bus.name, handler=Keeper(), limits=limits
         )
